@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need in .venv.
+PYTHON := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types web-check unit screenshots bench package clean
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/ready: pyproject.toml constraints.txt hatch_build.py scripts/setup.sh $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
+	@sh scripts/setup.sh
+
+demo: .venv/ready  ## train, look inside and show it in the browser (ARGS="--quick", "--no-open", …)
+	@.venv/bin/convscope demo $(ARGS)
+
+test: lint types web-check unit  ## every check: linters, types, unit, property and browser tests
+
+lint: .venv/ready  ## style
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: .venv/ready  ## rewrite the sources in the project's style
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	$(PYTHON) scripts/npm.py run format
+
+types: .venv/ready  ## mypy --strict
+	.venv/bin/mypy
+
+web-check: .venv/ready  ## linter, types and unit tests of the front end
+	$(PYTHON) scripts/npm.py run lint
+	$(PYTHON) scripts/npm.py run check
+	$(PYTHON) scripts/npm.py run test
+
+unit: .venv/ready  ## pytest, with a real Chromium
+	$(PYTHON) scripts/browser.py
+	.venv/bin/pytest $(ARGS)
+
+screenshots: .venv/ready  ## make the pictures of README and docs anew from a run of the demo
+	$(PYTHON) scripts/browser.py
+	$(PYTHON) scripts/screenshots.py $(ARGS)
+
+bench: .venv/ready  ## the paired benchmarks; copy their tables into benchmarks/RESULTS.md
+	.venv/bin/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(PYTHON) benchmarks/recording.py
+
+package: .venv/ready  ## sdist and wheel in dist/
+	$(PYTHON) -m build
+
+clean:  ## remove what was built, not what was recorded
+	rm -rf .venv web/node_modules src/convscope/view/static dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

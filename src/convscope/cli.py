@@ -1,0 +1,211 @@
+"""The commands ``convscope demo``, ``view``, ``inspect`` and ``ls``; each calls a function and prints what it says.
+
+Errors of ours become one sentence and exit code 2, Ctrl-C becomes exit code 130.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from convscope import __version__
+from convscope.errors import ConvscopeError, InputError, missing_extra
+
+app = typer.Typer(
+    name="convscope",
+    help="See what a convolutional network learns, while it trains and after.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+INTERRUPTED = 130
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Port = Annotated[int, typer.Option(help="Port of the viewer; if it is in use, the next free one is taken.")]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"convscope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _convscope(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Where to write; new, empty or from an earlier demo.")] = Path(
+        "runs/demo"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="Do less: under a minute.")] = False,
+    alexnet: Annotated[
+        bool | None,
+        typer.Option(help="Look inside AlexNet too (64 MB once); by default if its weights are at hand."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order of pictures and t-SNE.")] = 0,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    port: Port = 6007,
+    no_open: NoOpen = False,
+    exit_when_done: Annotated[
+        bool, typer.Option("--exit", help="End when all is done instead of keeping the viewer open.")
+    ] = False,
+) -> None:
+    """Train a network on digits, look inside it and show it, live in the browser."""
+    share_the_cores()
+    try:
+        from convscope.demo import DemoOptions, run_demo
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "demo", "the demo") from error
+
+    run_demo(
+        DemoOptions(
+            out=out_dir,
+            quick=quick,
+            seed=seed,
+            alexnet=alexnet,
+            offline=offline,
+            port=port,
+            open_browser=not no_open,
+            stay=not exit_when_done,
+        ),
+        out,
+    )
+
+
+@app.command()
+def view(
+    logdir: Annotated[Path, typer.Argument(help="A directory that holds runs, or is one.")],
+    port: Port = 6007,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 asks for a token.")] = "127.0.0.1",
+    no_open: NoOpen = False,
+) -> None:
+    """Show runs in the browser, and follow them as they grow."""
+    import webbrowser
+
+    from convscope.view import serve
+
+    with serve(logdir, host=host, port=port) as server:
+        if port not in (0, server.port):
+            out.print(f"port {port} is in use; taking {server.port}")
+        out.print(f"viewer: {server.url}   (Ctrl-C ends it)")
+        if not no_open:
+            webbrowser.open(server.url)
+        server.wait()
+
+
+@app.command()
+def inspect(
+    model: Annotated[
+        str, typer.Argument(help="A network of the zoo (alexnet, mnist) or your own: package.module:function.")
+    ],
+    images: Annotated[Path, typer.Argument(help="A folder of pictures; sub-folders are classes.")],
+    out_dir: Annotated[Path, typer.Option("-o", "--out", help="The run directory to write.")],
+    layers: Annotated[str, typer.Option(help="Layers, separated by commas; all convolutions by default.")] = "",
+    top: Annotated[int, typer.Option(help="Pictures per channel.", min=1, max=100)] = 9,
+    rule: Annotated[
+        str, typer.Option(help="Rule of the projections: deconvnet, guided_backprop, gradient, …")
+    ] = "deconvnet",
+    weights: Annotated[Path | None, typer.Option(help="A file of weights: .safetensors, .npz, .pth.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Look at the first so many pictures only.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
+) -> None:
+    """Search the strongest pictures of every channel, project them back to pixels and write a run."""
+    from convscope.console import Bar, bars
+
+    share_the_cores()
+    sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
+    try:
+        from convscope.jobs import inspect_folder
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "torch", "looking inside a network") from error
+
+    names = [name.strip() for name in layers.split(",") if name.strip()]
+    with bars(out) as progress:
+        report = inspect_folder(
+            model,
+            images,
+            out_dir,
+            layers=names or None,
+            k=top,
+            rule=rule,
+            weights=weights,
+            limit=limit,
+            device=device,
+            bar=lambda label: Bar(progress, label),
+        )
+    for line in report:
+        out.print(line)
+    out.print(f"show it with: convscope view {out_dir}")
+
+
+@app.command(name="ls")
+def list_runs(
+    logdir: Annotated[Path, typer.Argument(help="A directory that holds runs, or is one.")],
+) -> None:
+    """List runs, what they hold and how far they are."""
+    from convscope.store import Logdir
+
+    runs = Logdir(logdir).runs()
+    if not runs:
+        raise InputError(f"no runs in {logdir}; write one with SummaryWriter, or try: convscope demo")
+    table = Table("run", "kind", "tag", "count", "last step", box=None, header_style="bold", pad_edge=False)
+    for run in runs:
+        for row in run_rows(run):
+            table.add_row(*row)
+    out.print(table)
+    for run in runs:
+        for problem in run.problems:
+            err.print(f"{run.name}: {problem}", style="yellow")
+
+
+def run_rows(run: Any) -> list[tuple[str, str, str, str, str]]:
+    """Return the lines ``convscope ls`` prints of a run: run, kind, tag, count, last step."""
+    from convscope.view.source import describe_run
+
+    described = describe_run(run)
+    rows = [(run.name, s["kind"], s["tag"], f"{s['count']:,}", str(s["last_step"])) for s in described["series"]]
+    records: dict[tuple[str, str], list[int]] = {}
+    for record in described["records"]:
+        records.setdefault((record["kind"], record["tag"]), []).append(record["step"])
+    return rows + [(run.name, kind, tag, f"{len(steps):,}", str(max(steps))) for (kind, tag), steps in records.items()]
+
+
+def share_the_cores() -> None:
+    """Let torch's threads sleep while they wait; has to come before torch is imported.
+
+    Spinning threads are a few percent faster on an idle machine, and five times slower on one whose cores are shared:
+    with the viewer and its browser beside the training, they are.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def main() -> None:
+    """Run the command line; what ``convscope`` on the shell calls."""
+    try:
+        app()
+    except ConvscopeError as error:
+        err.print(Text("convscope: ", style="bold") + Text(str(error)), soft_wrap=True)
+        sys.exit(2)
+    except SystemExit as leave:
+        if leave.code == INTERRUPTED:
+            err.print("convscope: interrupted; what was recorded is kept, and the same command goes on from there")
+        raise
+
+
+if __name__ == "__main__":
+    main()

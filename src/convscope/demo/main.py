@@ -1,0 +1,285 @@
+"""The demo from end to end: the viewer first, then stage after stage, each visible while it runs."""
+
+from __future__ import annotations
+
+import time
+import webbrowser
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from convscope import __version__
+from convscope.console import Bar, bars
+from convscope.demo.digits import Digits, load_digits
+from convscope.demo.photographs import load_photographs
+from convscope.demo.stages import Ledger, open_ledger
+from convscope.demo.training import Recipe, save_weights, train
+from convscope.errors import DownloadError
+from convscope.jobs import record_embedding, record_filters, record_top_k, record_volumes
+from convscope.nets import zoo
+from convscope.nets.architectures import mnist
+from convscope.nets.download import Client, Network
+from convscope.nets.torch import Model
+from convscope.nets.weights import read_weights
+from convscope.store import SummaryWriter
+from convscope.view import RunningServer, serve
+
+STAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "training": ("mnist/training",),
+    "channels": ("mnist/channels",),
+    "embedding": ("mnist/embedding",),
+    "volumes": ("mnist/volumes",),
+    "alexnet": ("alexnet",),
+}
+NETWORK: Final = "MNIST ConvNet"
+MEGABYTE: Final = 1 << 20
+LABELS: Final = {
+    "training": "training the MNIST ConvNet",
+    "channels": "searching the top 9 of every channel",
+    "embedding": "t-SNE of the digits",
+    "volumes": "stacking feature maps",
+    "alexnet": "looking inside AlexNet",
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much the demo does."""
+
+    recipe: Recipe
+    searched: int
+    embedded: int
+    iterations: int
+    volumes: int
+    photographs: int
+
+
+FULL: Final = Scale(Recipe(epochs=6, pictures=10_000), 10_000, 2304, 750, 10, 20)
+QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4, 8)
+
+
+class Offline:
+    """A client that fetches nothing: what is not in the cache is not to be had."""
+
+    def package(self, *_: object, **__: object) -> None:
+        """Refuse."""
+        raise OSError("--offline was asked for")
+
+    url = package
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    out
+        The directory the demo writes to; it has to be new, empty or the demo's own.
+    quick
+        Do less: under a minute.
+    seed
+        Of the weights, the order of the pictures and t-SNE.
+    alexnet
+        Whether AlexNet takes part; ``None``: if its weights are in the cache or can be had.
+    offline
+        Use no network at all.
+    port, open_browser
+        Where the viewer listens, and whether the browser is opened.
+    stay
+        Keep the viewer running when all is done, until Ctrl-C.
+    """
+
+    out: Path = Path("runs/demo")
+    quick: bool = False
+    seed: int = 0
+    alexnet: bool | None = None
+    offline: bool = False
+    port: int = 6007
+    open_browser: bool = True
+    stay: bool = True
+
+    @property
+    def client(self) -> Client:
+        """What files are fetched with."""
+        return Offline() if self.offline else Network()
+
+    @property
+    def scale(self) -> Scale:
+        """How much is done."""
+        return QUICK if self.quick else FULL
+
+
+def run_demo(options: DemoOptions, console: Console) -> None:
+    """Do the main job and keep the viewer open; see :class:`DemoOptions`.
+
+    Raises
+    ------
+    InputError, StorageError
+        If the output directory is not the demo's or cannot be written, or no port can be had.
+    """
+    settings = {"version": __version__, "quick": options.quick, "seed": options.seed, "offline": options.offline}
+    ledger = open_ledger(options.out, settings, STAGES)
+    with serve(options.out, port=options.port) as server:
+        _announce(server, options, console)
+        if ledger.note:
+            console.print(ledger.note, style="dim")
+        started = time.monotonic()
+        _run_stages(options, ledger, console)
+        console.print(f"done in {time.monotonic() - started:.0f} s; the results are in {options.out}")
+        if options.stay:
+            console.print(f"the viewer stays open at {server.url} until Ctrl-C; later: convscope view {options.out}")
+            server.wait()
+
+
+def _announce(server: RunningServer, options: DemoOptions, console: Console) -> None:
+    if server.port != options.port and options.port:
+        console.print(f"port {options.port} is in use; taking {server.port}")
+    console.print(f"viewer: [link={server.url}]{server.url}[/link]", highlight=False)
+    if options.open_browser:
+        webbrowser.open(server.url)
+
+
+def _run_stages(options: DemoOptions, ledger: Ledger, console: Console) -> None:
+    wanted = [stage for stage in STAGES if stage != "alexnet" or options.alexnet is not False]
+    if all(stage in ledger.done for stage in wanted):
+        console.print("everything is there already; choose another --seed or --out to do it anew")
+        return
+    torch.manual_seed(options.seed)
+    with bars(console) as progress:
+        digits = load_digits(Bar(progress, "fetching MNIST (MB)", MEGABYTE), options.client)
+        if digits.note:
+            console.print(digits.note)
+        job = _Job(options, ledger, digits, progress, console)
+        for stage in wanted:
+            if stage not in ledger.done:
+                ledger.clear(STAGES[stage])
+                if getattr(job, stage)():
+                    ledger.finish(stage)
+
+
+class _Job:
+    """The stages; each is a method of its name that says whether it was done."""
+
+    def __init__(
+        self, options: DemoOptions, ledger: Ledger, digits: Digits, progress: Progress, console: Console
+    ) -> None:
+        self._options = options
+        self._scale = options.scale
+        self._ledger = ledger
+        self._digits = digits
+        self._progress = progress
+        self._console = console
+        self._weights = ledger.work / "mnist.safetensors"
+
+    def _bar(self, label: str) -> Bar:
+        return Bar(self._progress, label)
+
+    def _writer(self, stage: str) -> SummaryWriter:
+        return SummaryWriter(self._ledger.path / STAGES[stage][0])
+
+    def _model(self) -> Model:
+        size = self._digits.size
+        net = mnist(size)
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in read_weights(self._weights).items()})
+        return Model(net, input_shape=(1, size, size), name=NETWORK)
+
+    def training(self) -> bool:
+        torch.manual_seed(self._options.seed)
+        net = mnist(self._digits.size)
+        with self._writer("training") as writer:
+            accuracy = train(
+                net,
+                self._digits,
+                self._scale.recipe,
+                writer,
+                seed=self._options.seed,
+                network=NETWORK,
+                progress=self._bar(LABELS["training"]),
+            )
+        save_weights(net, self._weights)
+        self._console.print(f"{self._digits.name}: {accuracy:.1%} of {len(self._digits.test):,} test digits right")
+        return True
+
+    def channels(self) -> bool:
+        model, images = self._model(), self._digits.test.part(0, self._scale.searched)
+        with self._writer("channels") as writer:
+            record_filters(model, writer, [layer.name for layer in model.layers if layer.kind == "Conv2d"])
+            record_top_k(
+                model,
+                images,
+                writer,
+                checkpoint=self._ledger.work / "channels.checkpoint",
+                progress=self._bar(LABELS["channels"]),
+                project_progress=self._bar("projecting them back to pixels"),
+            )
+        return True
+
+    def embedding(self) -> bool:
+        model, images = self._model(), self._digits.test.part(0, self._scale.embedded)
+        answers = np.concatenate(
+            [model.predict(images.images(i, min(i + 500, len(images)))) for i in range(0, len(images), 500)]
+        )
+        named = answers.argmax(1)
+        columns = {
+            "predicted": [str(digit) for digit in named],
+            "verdict": ["right" if a == b else "wrong" for a, b in zip(named, np.asarray(images.labels), strict=True)],
+        }
+        with self._writer("embedding") as writer:
+            record_embedding(
+                model,
+                images,
+                writer,
+                layer="fc1",
+                count=self._scale.embedded,
+                seed=self._options.seed,
+                iterations=self._scale.iterations,
+                columns=columns,
+                progress=self._bar(LABELS["embedding"]),
+            )
+        return True
+
+    def volumes(self) -> bool:
+        model, images = self._model(), self._digits.test
+        labels = np.asarray(images.labels)
+        firsts = [int(np.flatnonzero(labels == digit)[0]) for digit in range(self._scale.volumes)]
+        bar = self._bar(LABELS["volumes"])
+        with self._writer("volumes") as writer:
+            for done, number in enumerate(firsts, 1):
+                record_volumes(model, images, writer, layer="relu1", numbers=[number])
+                bar(done, len(firsts))
+        return True
+
+    def _alexnet(self) -> Model:
+        entry = zoo.ZOO["alexnet"]
+        net = zoo.load("alexnet", progress=Bar(self._progress, "fetching AlexNet's weights (MB)", MEGABYTE),
+                       client=self._options.client)  # fmt: skip
+        return Model(net, input_shape=entry.input_shape, preprocessing=entry.preprocessing, name="AlexNet")
+
+    def alexnet(self) -> bool:
+        if self._options.alexnet is None and self._options.quick and not zoo.is_cached("alexnet"):
+            return False
+        try:
+            model = self._alexnet()
+            photographs = self._scale.photographs
+            images = load_photographs(zoo.ZOO["alexnet"].preprocessing, photographs, client=self._options.client)
+        except DownloadError as error:
+            self._console.print(f"AlexNet is left out: {error}")
+            return False
+        with self._writer("alexnet") as writer:
+            record_filters(model, writer, ["features.0"])
+            record_volumes(model, images, writer, layer="features.1", numbers=range(min(4, len(images))))
+            record_top_k(
+                model,
+                images,
+                writer,
+                progress=self._bar(LABELS["alexnet"]),
+                project_progress=self._bar("projecting AlexNet's channels back to pixels"),
+            )
+        return True

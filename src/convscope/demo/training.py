@@ -1,0 +1,155 @@
+"""Train the MNIST ConvNet and record it as any training loop would: with a :class:`SummaryWriter`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from convscope.demo.digits import Digits
+from convscope.errors import InputError
+from convscope.inspect.filters import Filters, examine_filters
+from convscope.nets.data import ArrayImages
+from convscope.store import SummaryWriter
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network is trained.
+
+    Attributes
+    ----------
+    epochs
+        Times the training pictures are seen.
+    pictures
+        How many training pictures an epoch has at most; each epoch sees others, in turn.
+    batch
+        Pictures in one step.
+    rate
+        Adam's learning rate.
+    """
+
+    epochs: int
+    pictures: int
+    batch: int = 100
+    rate: float = 1e-3
+
+    def steps(self, available: int) -> int:
+        """Return how many steps the training has."""
+        return self.epochs * -(-min(self.pictures, available) // self.batch)
+
+
+def train(
+    net: nn.Module,
+    digits: Digits,
+    recipe: Recipe,
+    writer: SummaryWriter,
+    *,
+    seed: int,
+    network: str,
+    progress: Callable[[int, int], None],
+) -> float:
+    """Train ``net`` in place and return its accuracy on the test pictures.
+
+    Recorded: loss and accuracy at every step, accuracy on test pictures, histograms of every gradient and weight, the
+    first batch as a picture and the first layer's filters, once an epoch.
+    """
+    order = np.random.default_rng(seed)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
+    optimizer = torch.optim.Adam(net.parameters(), lr=recipe.rate)
+    total, step = recipe.steps(len(digits.train)), 0
+    writer.add(_first_filters(net, network), "conv1", 0)
+    for epoch in range(recipe.epochs):
+        chosen = _epoch_indices(order, len(digits.train), recipe, epoch)
+        for start in range(0, len(chosen), recipe.batch):
+            batch = chosen[start : start + recipe.batch]
+            loss, accuracy = _step(net, optimizer, digits.train, batch)
+            step += 1
+            writer.add_scalar("train/loss", loss, step)
+            writer.add_scalar("train/accuracy", accuracy, step)
+            if start == 0:
+                writer.add_image(
+                    "train/first batch", _grid(digits.train.pixels[batch, :, :, 0]), step, dataformats="HW"
+                )
+            progress(step, total)
+        _record_epoch(net, digits, writer, step, network)
+    return evaluate(net, digits, len(digits.test))
+
+
+def _epoch_indices(order: np.random.Generator, available: int, recipe: Recipe, epoch: int) -> npt.NDArray[np.intp]:
+    """Return the pictures of an epoch: a window that moves on through the training set, shuffled."""
+    count = min(recipe.pictures, available)
+    window = (np.arange(count) + epoch * count) % available
+    return order.permutation(window)
+
+
+def _step(
+    net: nn.Module, optimizer: torch.optim.Optimizer, images: ArrayImages, batch: npt.NDArray[np.intp]
+) -> tuple[float, float]:
+    """Take one step and return loss and accuracy of the batch."""
+    net.train()
+    target = torch.from_numpy(labels_of(images)[batch].astype(np.int64))
+    logits = net(torch.from_numpy(images.preprocessing.normalise(images.pixels[batch])))
+    loss = nn.functional.cross_entropy(logits, target)
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    optimizer.step()
+    return float(loss.detach()), float((logits.argmax(1) == target).float().mean())
+
+
+def labels_of(images: ArrayImages) -> npt.NDArray[np.int32]:
+    """Return the labels of a labelled set."""
+    if images.labels is None:
+        raise InputError(f"{images.name} has no labels; training needs one for each picture")
+    return images.labels
+
+
+def _record_epoch(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int, network: str) -> None:
+    for name, parameter in net.named_parameters():
+        if parameter.grad is not None:
+            writer.add_histogram(f"gradient/{name}", parameter.grad, step)
+        writer.add_histogram(f"weight/{name}", parameter, step)
+    writer.add(_first_filters(net, network), "conv1", step)
+    writer.add_scalar("test/accuracy", evaluate(net, digits, 2000), step)
+    writer.flush()
+
+
+def _first_filters(net: nn.Module, network: str) -> Filters:
+    weight = dict(net.named_parameters())["conv1.weight"]
+    return examine_filters(weight.detach().cpu().numpy().copy(), layer="conv1", network=network)
+
+
+@torch.inference_mode()
+def evaluate(net: nn.Module, digits: Digits, count: int) -> float:
+    """Return the share of the first ``count`` test pictures the network names rightly."""
+    net.eval()
+    count = min(count, len(digits.test))
+    right = 0
+    for start in range(0, count, 500):
+        stop = min(start + 500, count)
+        logits = net(torch.from_numpy(digits.test.images(start, stop)))
+        right += int((logits.argmax(1).numpy() == labels_of(digits.test)[start:stop]).sum())
+    return right / count
+
+
+def _grid(pictures: npt.NDArray[np.uint8], columns: int = 10) -> npt.NDArray[np.uint8]:
+    """Lay a batch out as one picture."""
+    rows = len(pictures) // columns
+    height, width = pictures.shape[1:]
+    kept = pictures[: rows * columns].reshape(rows, columns, height, width)
+    return kept.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+
+
+def save_weights(net: nn.Module, file: Path) -> None:
+    """Write a network's weights so that they are there whole or not at all."""
+    from safetensors.torch import save_file
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, temporary)
+    temporary.replace(file)

@@ -1,0 +1,40 @@
+"""The size of the tiles on a record's sheets: the receptive field, or smaller where that is large."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+LARGEST_TILE: Final = 96
+"""Pixels a side; a sheet of larger ones costs more than a page can show."""
+
+
+def tile_size(field: tuple[int, int], limit: int = LARGEST_TILE) -> tuple[int, int]:
+    """Return the size tiles of a receptive field are stored with: its own, or fitted into ``limit`` pixels.
+
+    >>> tile_size((11, 11)), tile_size((163, 163)), tile_size((400, 200))
+    ((11, 11), (96, 96), (96, 48))
+    """
+    shrink = min(1.0, limit / max(field))
+    return max(1, round(field[0] * shrink)), max(1, round(field[1] * shrink))
+
+
+def shrink(tiles: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Shrink pictures ``(..., H, W, c)`` to ``(..., h, w, c)`` by averaging areas.
+
+    >>> shrink(np.zeros((4, 9, 163, 163, 3), np.uint8), (96, 96)).shape
+    (4, 9, 96, 96, 3)
+    """
+    if tiles.shape[-3:-1] == size:
+        return tiles
+    from PIL import Image
+
+    small = np.empty((*tiles.shape[:-3], *size, tiles.shape[-1]), np.uint8)
+    for at in np.ndindex(tiles.shape[:-3]):
+        tile = tiles[at]
+        picture = Image.fromarray(tile if tile.shape[2] == 3 else tile[:, :, 0])
+        resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX))
+        small[at] = resized.reshape(*size, tile.shape[2])
+    return small

@@ -1,0 +1,290 @@
+"""The jobs of the command line and the demo: compute something, write it to a run.
+
+This is where computing and showing meet: networks and data sets come in, summaries go to a
+:class:`~convscope.store.SummaryWriter`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from convscope.embed import Embedding, Projection
+from convscope.inspect.attribution import Projections
+from convscope.inspect.filters import examine_filters
+from convscope.inspect.patches import shrink, tile_size
+from convscope.inspect.topk import TopK, patches
+from convscope.inspect.volume import Volume
+from convscope.nets.data import IMAGENET, FirstImages, FolderImages, ImageSet, Preprocessing
+from convscope.nets.rules import find_rule
+from convscope.nets.torch import Model
+from convscope.store import SummaryWriter
+from convscope.summary import Summary
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+PUBLISH_SECONDS: Final = 3.0
+FRAME_EVERY: Final = 10
+CHANNELS_AT_ONCE: Final = 64
+THUMBNAIL: Final = 48
+
+
+def record_filters(model: Model, writer: SummaryWriter, layers: Sequence[str], *, step: int = 0) -> None:
+    """Write the filters of convolution layers, one record a layer."""
+    for name in layers:
+        filters = examine_filters(model.filters(name), layer=name, network=model.name)
+        writer.add(filters, name, step)
+
+
+def record_top_k(
+    model: Model,
+    images: ImageSet,
+    writer: SummaryWriter,
+    *,
+    layers: Sequence[str] | None = None,
+    k: int = 9,
+    rule: str = "deconvnet",
+    step: int = 0,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+    project_progress: Progress | None = None,
+) -> dict[str, TopK]:
+    """Search the strongest pictures of every channel and project them back; the pages fill up while it searches.
+
+    The state of the search is published at most every three seconds, without projections; the final records carry them.
+    """
+    published = [time.monotonic()]
+
+    def publish(found: Mapping[str, TopK]) -> None:
+        if time.monotonic() - published[0] >= PUBLISH_SECONDS:
+            for top in found.values():
+                writer.add(channel_summary(top, images, step=step))
+            writer.flush()
+            published[0] = time.monotonic()
+
+    found = model.top_k(images, layers=layers, k=k, checkpoint=checkpoint, progress=progress, publish=publish)
+    total = sum(top.value.size for top in found.values())
+    done = 0
+    for top in found.values():
+        report = None if project_progress is None else _shifted(project_progress, done, total)
+        writer.add(channel_summary(top, images, project_back(model, top, images, rule, report), step=step))
+        writer.flush()
+        done += top.value.size
+    return found
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    return lambda done, _: progress(before + done, total)
+
+
+def channel_summary(top: TopK, images: ImageSet, projected: Projected | None = None, *, step: int = 0) -> Summary:
+    """Make the summary of one layer's channels: the patches, and their projections where they are computed."""
+    size = tile_size(top.tile_size)
+    meta: dict[str, Any] = {"label_names": list(images.label_names), "preprocessing": images.preprocessing.to_json()}
+    summary = top.to_summary(
+        step=step,
+        patches=np.concatenate([shrink(patches(part, images.display), size) for part in _parts(top)]),
+        projections=None if projected is None else projected.pictures,
+        labels=images.labels,
+        projection_scale=None if projected is None else projected.scale,
+        meta={**meta, **({} if projected is None else projected.meta)},
+    )
+    if projected is None:
+        return summary
+    return replace(summary, arrays={**summary.arrays, "recomputed": projected.recomputed})
+
+
+@dataclass(frozen=True)
+class Projected:
+    """The projections of a layer, ready for a record: small pictures, their scales, and what qualifies them."""
+
+    pictures: npt.NDArray[np.uint8]
+    scale: npt.NDArray[np.float32]
+    recomputed: npt.NDArray[np.float32]
+    meta: Mapping[str, Any]
+
+
+def project_back(model: Model, top: TopK, images: ImageSet, rule: str, progress: Progress | None = None) -> Projected:
+    """Project every channel's top images back, some channels at a time, so that memory does not grow with the layer."""
+    size = tile_size(top.tile_size)
+    found: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], Projections]] = []
+    for start in range(0, top.channels, CHANNELS_AT_ONCE):
+        channels = range(start, min(start + CHANNELS_AT_ONCE, top.channels))
+        projections = model.attribute(top, images, rule=rule, channels=channels)
+        pictures, scale = projections.pictures()
+        found.append((shrink(pictures, size), scale, replace(projections, values=projections.values[:0])))
+        if progress:
+            progress(channels.stop * top.k, top.channels * top.k)
+    report = found[0][2].report
+    return Projected(
+        pictures=np.concatenate([part[0] for part in found]),
+        scale=np.concatenate([part[1] for part in found]),
+        recomputed=np.concatenate([part[2].recomputed for part in found]),
+        meta={
+            "rule": rule,
+            "rule_report": report.sentence(),
+            "mismatches": sum(part[2].mismatches for part in found),
+        },
+    )
+
+
+def _parts(top: TopK) -> Iterator[TopK]:
+    """Yield a layer's channels, some at a time."""
+    for start in range(0, top.channels, CHANNELS_AT_ONCE):
+        rows = slice(start, start + CHANNELS_AT_ONCE)
+        yield replace(top, value=top.value[rows], image=top.image[rows], position=top.position[rows])
+
+
+def record_embedding(
+    model: Model,
+    images: ImageSet,
+    writer: SummaryWriter,
+    *,
+    layer: str,
+    count: int,
+    seed: int = 0,
+    iterations: int = 750,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    progress: Progress | None = None,
+) -> Projection:
+    """Embed the first ``count`` pictures by a layer, write PCA at once and t-SNE while it converges."""
+    count = min(count, len(images))
+    embedding = Embedding(
+        vectors(model, images, layer, count),
+        None if images.labels is None else np.asarray(images.labels)[:count],
+        label_names=images.label_names,
+        columns=columns or {},
+        thumbnails=thumbnails(images, count),
+        layer=layer,
+        network=model.name,
+        dataset=images.name,
+    )
+    identity = writer.add(embedding, layer)
+    writer.add(replace(embedding.project("pca"), embedding=identity), f"{layer}/pca")
+    writer.flush()
+
+    def frame(projection: Projection) -> None:
+        writer.add(replace(projection, embedding=identity), f"{layer}/tsne", projection.iteration)
+        if progress:
+            progress(projection.iteration, iterations)
+
+    final = embedding.project("tsne", seed=seed, iterations=iterations, callback=frame, every=FRAME_EVERY)
+    writer.add(replace(final, embedding=identity), f"{layer}/tsne", final.iteration)
+    writer.flush()
+    if progress:
+        progress(iterations, iterations)
+    return final
+
+
+def thumbnails(images: ImageSet, count: int) -> npt.NDArray[np.uint8]:
+    """Return the first ``count`` pictures at most 48 pixels a side, aspect kept: ``(count, h, w, c)``."""
+    shown = [images.display(i) for i in range(count)]
+    height = max(picture.shape[0] for picture in shown)
+    width = max(picture.shape[1] for picture in shown)
+    size = tile_size((height, width), THUMBNAIL)
+    return np.stack([shrink(picture, size) for picture in shown])
+
+
+def record_volumes(
+    model: Model, images: ImageSet, writer: SummaryWriter, *, layer: str, numbers: Sequence[int], order: str = "index"
+) -> None:
+    """Write the stacked feature maps of one layer for some pictures, one record a picture."""
+    for number in numbers:
+        maps = model.activations(images.images(number, number + 1), layer)[0]
+        label = -1 if images.labels is None else int(images.labels[number])
+        known = images.label_names[label] if 0 <= label < len(images.label_names) else ""
+        name = picture_name(images, number)
+        volume = Volume(
+            maps,
+            order=order,
+            layer=layer,
+            network=model.name,
+            picture=images.display(number),
+            image={"index": number, "name": name, "label": known},
+        )
+        writer.add(volume, f"{layer}/{name}")
+    writer.flush()
+
+
+def picture_name(images: ImageSet, number: int) -> str:
+    """Return what to call a picture: its file in a folder, else its number."""
+    files: Sequence[str] = getattr(images, "files", ())
+    return Path(files[number]).stem if files else f"{images.name} {number}"
+
+
+def vectors(model: Model, images: ImageSet, layer: str, count: int, batch: int = 250) -> npt.NDArray[np.float32]:
+    """Return a layer's answer to the first ``count`` pictures, ``(count, D)``: feature maps are averaged over space."""
+    parts = []
+    for start in range(0, count, batch):
+        answer = model.activations(images.images(start, min(start + batch, count)), layer)
+        parts.append(answer.mean((2, 3)) if answer.ndim == 4 else answer.reshape(len(answer), -1))
+    return np.concatenate(parts)
+
+
+def inspect_folder(
+    model_name: str,
+    folder: Path,
+    out: Path,
+    *,
+    layers: Sequence[str] | None = None,
+    k: int = 9,
+    rule: str = "deconvnet",
+    weights: Path | None = None,
+    limit: int | None = None,
+    device: str = "cpu",
+    bar: Callable[[str], Progress],
+) -> list[str]:
+    """Look inside a network with the pictures of a folder and write what is found to a run.
+
+    Everything that can be wrong with the input is found before the run is begun. Returns what there is to say.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        If the network, a layer, the rule, the folder or the device is not there.
+    StorageError
+        If the run cannot be written.
+    """
+    find_rule(rule)
+    model = Model(model_name, weights=weights, device=device)
+    chosen = [model.layer(name).name for name in layers] if layers else None
+    found_images = FolderImages(folder, model.preprocessing or fitting(model))
+    images = FirstImages(found_images, limit or len(found_images))
+    said = [f"{len(images):,} pictures" + (f" in {len(images.label_names)} classes" if images.label_names else "")]
+    said += [f"skipped {path}: {reason}" for path, reason in found_images.skipped.items()]
+    convolutions = [layer.name for layer in model.layers if layer.kind == "Conv2d"]
+    with SummaryWriter(out) as writer:
+        record_filters(model, writer, convolutions)
+        record_volumes(model, images, writer, layer=convolutions[0], numbers=range(min(4, len(images))))
+        found = record_top_k(
+            model,
+            images,
+            writer,
+            layers=chosen,
+            k=k,
+            rule=rule,
+            checkpoint=out / ".top_k.checkpoint",
+            progress=bar("searching"),
+            project_progress=bar("projecting back to pixels"),
+        )
+        (out / ".top_k.checkpoint").unlink(missing_ok=True)
+    channels = sum(top.channels for top in found.values())
+    return [*said, f"{channels:,} channels of {len(found)} layers, {rule}"]
+
+
+def fitting(model: Model) -> Preprocessing:
+    """Return a preprocessing for a network of unknown training: its input's size, pixels 0..1, ImageNet's mean and std.
+
+    It is stored with what it produced, and can be replaced by the one the network was trained with.
+    """
+    channels, height, width = model.input_shape
+    if channels == 1:
+        return Preprocessing(size=max(height, width), crop=(height, width), order="L")
+    return replace(IMAGENET, size=max(height, width), crop=(height, width))

@@ -1,0 +1,196 @@
+"""Receptive fields from the autograd graph: exact for every way of writing the network, or the whole image and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from convscope.inspect.receptive_field import Pair, ReceptiveField
+from convscope.nets.nodes import (
+    RECTIFIERS,
+    UNDEFINED,
+    input_shape,
+    output_shape,
+    saved,
+    short_name,
+    signed,
+    topological,
+)
+
+Fields = dict[Node, ReceptiveField]
+
+
+def receptive_fields(roots: Iterable[Node], image: Tensor) -> Fields:
+    """Return the receptive field of every node between ``image`` and ``roots`` (METHODS §1).
+
+    Where branches meet it is their union. Nodes that do not depend on the image have none.
+    """
+    size = (int(image.shape[-2]), int(image.shape[-1]))
+    fields: Fields = {}
+    for node in topological(roots):
+        if short_name(node) == "AccumulateGrad":
+            if getattr(node, "variable", None) is image:
+                fields[node] = ReceptiveField()
+            continue
+        field = _meeting(node, fields, size)
+        if field is not None:
+            fields[node] = field if field.is_global else _through(node, field, size)
+    return fields
+
+
+def _meeting(node: Node, fields: Fields, size: Pair) -> ReceptiveField | None:
+    """Return the union of what a node's inputs see."""
+    meeting: ReceptiveField | None = None
+    for child, _ in node.next_functions:
+        field = fields.get(child) if child is not None else None
+        if field is not None:
+            meeting = field if meeting is None else meeting.union(field, size)
+    return meeting
+
+
+def _through(node: Node, field: ReceptiveField, size: Pair) -> ReceptiveField:
+    name = short_name(node)
+    if name in POINTWISE:
+        return field
+    step = STEPS.get(name)
+    after = step(node, field) if step else None
+    if after is not None:
+        return after
+    return ReceptiveField.whole(size, REASONS.get(name, f"{name} is not known to be local"))
+
+
+def _convolution(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    weight = saved(node, "weight")
+    depends = [child for child, _ in node.next_functions[1:] if child is not None]
+    if saved(node, "transposed") or weight.ndim != 4 or depends:
+        return None
+    kernel = (int(weight.shape[2]), int(weight.shape[3]))
+    return field.through(kernel, _pair(node, "stride"), _pair(node, "padding"), _pair(node, "dilation"))
+
+
+def _pool(node: Node, field: ReceptiveField) -> ReceptiveField:
+    kernel = _pair(node, "kernel_size")
+    dilation = _pair(node, "dilation") if saved(node, "dilation") is not None else (1, 1)
+    stride = _pair(node, "stride") if saved(node, "stride") else kernel
+    return field.through(kernel, stride, _pair(node, "padding"), dilation)
+
+
+def _channel_pool(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    """Return the field through a pooling over channels only, as in local response normalisation."""
+    local = _pair(node, "kernel_size") == _pair(node, "stride") == (1, 1) and _pair(node, "padding") == (0, 0)
+    return field if local else None
+
+
+def _adaptive(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    """Return the field through an adaptive pooling, which has fixed windows where the sizes divide."""
+    before, after = input_shape(node), output_shape(node)
+    if before is None or after is None or any(b % a for b, a in zip(before[-2:], after[-2:], strict=True)):
+        return None
+    window = (before[-2] // after[-2], before[-1] // after[-1])
+    return field.through(window, window)
+
+
+def _pad(node: Node, field: ReceptiveField) -> ReceptiveField:
+    widths = [int(width) for width in saved(node, "pad") or saved(node, "padding")]
+    left, top = widths[0], widths[2] if len(widths) > 2 else 0
+    return field.through((1, 1), (1, 1), (top, left))
+
+
+def _slice(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    shape = input_shape(node)
+    if shape is None:
+        return None
+    axis = signed(saved(node, "dim")) % len(shape) - (len(shape) - 2)
+    if axis < 0:
+        return field
+    start, step = signed(saved(node, "start") or 0), int(saved(node, "step"))
+    offset, stride = [0, 0], [1, 1]
+    offset[axis], stride[axis] = min(max(start + shape[axis + len(shape) - 2] * (start < 0), 0), shape[-2:][axis]), step
+    return field.through((1, 1), (stride[0], stride[1]), (-offset[0], -offset[1]))
+
+
+def _keeps_space(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    """Return the field through a change of shape, if rows and columns stay the last two axes."""
+    before, after = input_shape(node), output_shape(node)
+    same = before is not None and after is not None and min(len(before), len(after)) > 2 and before[-2:] == after[-2:]
+    return field if same else None
+
+
+def _reorders(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    shape = output_shape(node)
+    if shape is None:
+        return None
+    order = list(range(len(shape)))
+    if saved(node, "dims") is not None:
+        order = [signed(d) % len(shape) for d in saved(node, "dims")]
+    else:
+        a, b = (signed(saved(node, f"dim{i}")) % len(shape) for i in range(2))
+        order[a], order[b] = order[b], order[a]
+    return field if order[-2:] == [len(shape) - 2, len(shape) - 1] else None
+
+
+def _over_channels(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    """Return the field through something that mixes along an axis, if that axis is not one of rows and columns."""
+    shape, dims = output_shape(node), saved(node, "dim")
+    if shape is None or dims is None or saved(node, "keepdim") is False:
+        return None
+    axes = [signed(d) % len(shape) for d in (dims if isinstance(dims, tuple | list) else [dims])]
+    return field if all(axis < len(shape) - 2 for axis in axes) and axes else None
+
+
+def _batch_norm(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+    return None if saved(node, "training") else field
+
+
+def _pair(node: Node, name: str) -> Pair:
+    values = [int(value) for value in saved(node, name)]
+    return (values[-2], values[-1]) if len(values) > 1 else (values[0], values[0])
+
+
+Step = Callable[[Node, ReceptiveField], ReceptiveField | None]
+STEPS: Final[dict[str, Step]] = {
+    "Convolution": _convolution,
+    **dict.fromkeys(["MaxPool2DWithIndices", "AvgPool2D"], _pool),
+    "AvgPool3D": _channel_pool,
+    **dict.fromkeys(["AdaptiveAvgPool2D", "AdaptiveMaxPool2D"], _adaptive),
+    **dict.fromkeys(["ConstantPadNd", "ReflectionPad2D", "ReplicationPad2D"], _pad),
+    "Slice": _slice,
+    **dict.fromkeys(["View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Expand"], _keeps_space),
+    **dict.fromkeys(["Permute", "Transpose"], _reorders),
+    **dict.fromkeys(["Cat", "Split", "SplitWithSizes", "Mean", "Sum", "Amax"], _over_channels),
+    **dict.fromkeys(["Softmax", "LogSoftmax", "Glu"], _over_channels),
+    **dict.fromkeys(["NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"], _batch_norm),
+}  # fmt: skip
+"""How a field changes; ``None`` from a step means the whole image."""
+
+POINTWISE: Final = (frozenset(RECTIFIERS) | frozenset(UNDEFINED) | {
+    "Add", "Sub", "Mul", "Div", "Neg", "Alias", "Clone", "ToCopy", "NativeDropout", "Where", "Maximum", "Minimum",
+    "MaskedFill",
+}) - {
+    "Softmax", "LogSoftmax", "Glu", "NativeLayerNorm", "NativeGroupNorm", "FusedRmsNorm", "LinalgVectorNorm", "Var",
+    "VarMean", "Std", *(name for name in UNDEFINED if name.startswith("ScaledDotProduct")),
+}  # fmt: skip
+"""Steps that look at one position at a time."""
+
+_UNEVEN: Final = "adaptive pooling with uneven windows"
+_UPSAMPLED: Final = "upsampled: the field depends on the position"
+_MOVED: Final = "rows and columns are moved"
+REASONS: Final[dict[str, str]] = {
+    **dict.fromkeys(["Mean", "Sum", "Amax", "Max"], "global pooling"),
+    **dict.fromkeys(["AdaptiveAvgPool2D", "AdaptiveMaxPool2D"], _UNEVEN),
+    **dict.fromkeys(["View", "UnsafeView", "ReshapeAlias"], "flattened"),
+    **dict.fromkeys(["Permute", "Transpose", "Slice", "Cat", "Split", "CopySlices"], _MOVED),
+    **dict.fromkeys(["Addmm", "Mm"], "fully connected"),
+    **dict.fromkeys(["UpsampleNearest2D", "UpsampleBilinear2D", "UpsampleBicubic2D"], _UPSAMPLED),
+    "Bmm": "every position meets every other",
+    "Convolution": "transposed convolution: the field depends on the position",
+    "NativeBatchNorm": "normalised by the image's own statistics",
+    "NativeGroupNorm": "group norm looks at the whole map",
+    "NativeLayerNorm": "layer norm looks at the whole map",
+    "Softmax": "softmax over positions",
+    **dict.fromkeys([name for name in UNDEFINED if name.startswith("ScaledDotProduct")], "attention"),
+}
+"""Why a step sees the whole image."""

@@ -1,0 +1,74 @@
+"""A network at rest: looked into without a trace. Whatever is attached or switched is put back (STYLE, habit 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+
+class Reached(BaseException):
+    """Ends a forward pass as soon as all that was asked for is known."""
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Put every module into eval mode and switch the parameters' gradients off; put all of it back afterwards.
+
+    Without gradients of parameters the autograd graph holds exactly the paths from the image.
+    """
+    training = [(module, module.training) for module in network.modules()]
+    trained = [p for p in network.parameters() if p.requires_grad and p.is_leaf]
+    try:
+        network.eval()
+        for parameter in trained:
+            parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        yield
+    finally:
+        for module, mode in training:
+            module.training = mode
+        for parameter in trained:
+            parameter.requires_grad_(True)  # noqa: FBT003
+
+
+@contextmanager
+def watching_gradients() -> Iterator[None]:
+    """Build an autograd graph, whatever mode the caller is in."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
+
+
+Call = tuple[str, int]
+"""A module's name and which of its calls in one forward pass, counted from 1."""
+
+
+@contextmanager
+def observed(network: nn.Module, names: set[str] | None, see: Callable[[Call, nn.Module, Any], None]) -> Iterator[None]:
+    """Call ``see(call, module, output)`` whenever one of the named modules (``None``: any) has produced its output."""
+    calls: dict[str, int] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def after(module: nn.Module, _: Any, output: Any) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            see((name, calls[name]), module, output)
+
+        return after
+
+    with ExitStack() as stack:
+        for name, module in network.named_modules():
+            if names is None or name in names:
+                handle: RemovableHandle = module.register_forward_hook(hook(name))
+                stack.callback(handle.remove)
+        yield
+
+
+def forward(network: nn.Module, images: Tensor) -> Any:
+    """Run the network, or as much of it as the observers want; the whole output, or ``None`` where they had enough."""
+    try:
+        return network(images)
+    except Reached:
+        return None

@@ -1,0 +1,416 @@
+"""A torch network as convscope sees it: layers, filters, activations, top images, and the way back to the pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convscope.arrays import as_numpy
+from convscope.errors import InputError, missing_extra, not_found
+from convscope.inspect.attribution import Projections, RuleReport
+from convscope.inspect.layers import Layer
+from convscope.inspect.topk import ChannelTopK, TopK
+from convscope.nets.data import ImageSet, Preprocessing
+from convscope.scale.local import InProcess, run_pass
+from convscope.scale.plan import Plan
+
+try:
+    import torch
+    from torch import nn
+except ModuleNotFoundError as error:
+    raise missing_extra("torch", "torch", "looking inside a network") from error
+
+from convscope.nets import backward, search, zoo
+from convscope.nets.frozen import Call, Reached, forward, frozen, observed
+from convscope.nets.rules import find_rule
+from convscope.nets.trace import Tap, Trace, spare_input, trace
+from convscope.nets.weights import read_weights
+
+_SIZES = (224, 299, 32, 28, 64, 96, 8)
+_PIXELS_AT_ONCE = 32 * 224 * 224
+
+
+class Model:
+    """A network that can be looked into; it is never changed, and nothing stays attached to it.
+
+    >>> model = Model("mnist")
+    >>> model.layer("conv2").shape, model.layer("conv2").receptive_field.size
+    ((64, 14, 14), (16, 16))
+
+    Parameters
+    ----------
+    network
+        Any ``torch.nn.Module``, a name of the zoo (``"alexnet"``, ``"mnist"``), or ``"package.module:function"`` that
+        returns a module.
+    input_shape
+        Channels, height and width of an image. By default that of the zoo, or else found by trial: the channels of
+        the first convolution, with the first of 224, 299, 32, 28, 64, 96, 8 pixels that goes through.
+    preprocessing
+        How pictures become its input, so that uint8 pictures can be given where images are asked for.
+    name
+        What it is called in results.
+    weights
+        A file of weights; for the zoo also ``"random"`` for none, or ``None`` to find them (:mod:`convscope.nets.zoo`).
+    device
+        Where to run it; ``None`` leaves it where it is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module | str,
+        *,
+        input_shape: tuple[int, int, int] | None = None,
+        preprocessing: Preprocessing | None = None,
+        name: str | None = None,
+        weights: str | Path | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        if isinstance(network, str):
+            entry = zoo.ZOO.get(network)
+            self.name = name or network
+            self.network = zoo.load(network, weights) if entry else _from_import_path(network, weights)
+            input_shape = input_shape or (entry.input_shape if entry else None)
+            preprocessing = preprocessing or (entry.preprocessing if entry else None)
+        elif isinstance(network, nn.Module):
+            self.network = getattr(network, "_orig_mod", network)  # torch.compile hides the layers
+            self.name = name or type(self.network).__name__
+        else:
+            raise InputError(f"expected a torch.nn.Module or a name, got {type(network).__name__}")
+        if device is not None:
+            _move(self.network, device)
+        self.preprocessing = preprocessing
+        self.input_shape = input_shape or _find_input_shape(self.network)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name} {self.input_shape} with {len(self.layers)} layers>"
+
+    @cached_property
+    def _trace(self) -> Trace:
+        return trace(self.network, spare_input(self.input_shape, self.network))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The modules without children, in the order in which they are executed."""
+        return self._trace.layers
+
+    def layer(self, name: str) -> Layer:
+        """Return a layer, or a module that holds several.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of that name; it names the nearest.
+        """
+        return self._trace.layer(name, self.name)
+
+    def filters(self, layer: str) -> npt.NDArray[np.float32]:
+        """Return the weights of a convolution or a linear layer as ``(O, I, kh, kw)``."""
+        self.layer(layer)
+        module = self.network.get_submodule(layer.partition(":")[0]) if layer != "network" else self.network
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 4):
+            raise InputError(f"layer {layer!r} ({type(module).__name__}) has no filters; choose a convolution")
+        array = weight.detach().float().cpu().numpy()
+        if isinstance(module, nn.ConvTranspose2d):
+            array = array.transpose(1, 0, 2, 3)
+        return array.reshape(*array.shape[:2], *(array.shape[2:] or (1, 1))).copy()
+
+    def activations(self, images: Any, layer: str | Sequence[str]) -> Any:
+        """Return what a layer puts out for images, ``(N, C, H, W)``; for several layers a dictionary.
+
+        Parameters
+        ----------
+        images
+            The network's input, ``(N, C, H, W)`` or one image ``(C, H, W)``; or uint8 pictures ``(N, H, W, c)`` or
+            ``(H, W, c)`` where the model has a preprocessing.
+        layer
+            A layer's name, or several.
+        """
+        names = [layer] if isinstance(layer, str) else list(layer)
+        taps = {name: self._trace.tap(name, self.name, after_rectifier=False) for name in names}
+        parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
+        pixels = self._input(images)
+        for start in range(0, len(pixels), self._images_at_once):
+            for name, values in self._observe(pixels[start : start + self._images_at_once], taps).items():
+                parts[name].append(values)
+        whole = {name: np.concatenate(values) for name, values in parts.items()}
+        return whole[layer] if isinstance(layer, str) else whole
+
+    def _observe(self, pixels: npt.NDArray[Any], taps: Mapping[str, Tap]) -> dict[str, npt.NDArray[Any]]:
+        found: dict[str, npt.NDArray[Any]] = {}
+
+        def see(call: Call, _: nn.Module, output: Any) -> None:
+            for name, tap in taps.items():
+                if tap.call == call:  # a copy: a later in-place ReLU changes the tensor
+                    found[name] = output.detach().cpu().numpy().copy()
+            if len(found) == len(taps):
+                raise Reached
+
+        names = {tap.call[0] for tap in taps.values()}
+        with torch.inference_mode(), frozen(self.network), observed(self.network, names, see):
+            forward(self.network, search.to_tensor(pixels, self.network))
+        return found
+
+    def logits(self, images: Any) -> npt.NDArray[np.float32]:
+        """Return what the whole network says to images, ``(N, classes)``."""
+        pixels = self._input(images)
+        parts = []
+        with torch.inference_mode(), frozen(self.network):
+            for start in range(0, len(pixels), self._images_at_once):
+                part = search.to_tensor(pixels[start : start + self._images_at_once], self.network)
+                parts.append(self.network(part).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def predict(self, images: Any) -> npt.NDArray[np.float64]:
+        """Return the probabilities of the classes, ``(N, classes)``: the softmax of the logits."""
+        logits = self.logits(images).astype(np.float64)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def top_k(
+        self,
+        dataset: ImageSet,
+        *,
+        layers: Sequence[str] | None = None,
+        k: int = 9,
+        batch_size: int | None = None,
+        shard_size: int | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 8,
+        progress: Callable[[int, int], None] | None = None,
+        publish: Callable[[dict[str, TopK]], None] | None = None,
+    ) -> dict[str, TopK]:
+        """Find the images that excite each channel most, for all layers in one pass over the data (METHODS §3).
+
+        The score of an image is the largest activation of the channel in it, after the layer's ReLU if one directly
+        consumes its output; an image counts once, equal scores are ordered by index.
+
+        Parameters
+        ----------
+        dataset
+            The images; they must have the model's input shape.
+        layers
+            Names of layers; by default every convolution. A linear layer counts as maps of 1×1.
+        k
+            How many images are kept for each channel.
+        batch_size
+            How many images go through the network at once; by default as many as 32 of 224×224 have pixels.
+        shard_size
+            How many images make a shard, between which checkpoints and progress fall; by default 4 batches.
+        checkpoint
+            A file to resume from and to leave the state in.
+        every
+            How many shards there are between two checkpoints, and between two calls of ``publish``.
+        progress
+            Called with the images done and the images in all.
+        publish
+            Called with the result so far.
+
+        Returns
+        -------
+        dict[str, TopK]
+            By the layers' names.
+        """
+        if k < 1:
+            raise InputError(f"k is at least 1, got {k}")
+        self._check_dataset(dataset)
+        taps = self._taps(layers)
+        batch = batch_size or min(512, self._images_at_once)
+        plan = Plan.of(
+            len(dataset), shard_size or 4 * batch, self._about(dataset, taps, k, batch) if checkpoint else {}
+        )
+        work = search.Search(self.network, dataset, taps, k, batch)
+
+        def result(states: search.States) -> dict[str, TopK]:
+            return {name: self._top(states[name], taps[name].layer, dataset) for name in taps}
+
+        states = run_pass(
+            plan,
+            InProcess(work),
+            search.merge,
+            to_arrays=search.to_arrays,
+            from_arrays=search.from_arrays,
+            checkpoint=Path(checkpoint) if checkpoint else None,
+            every=every,
+            progress=progress,
+            publish=(lambda states, _: publish(result(states))) if publish else None,
+        )
+        return result(states)
+
+    def _taps(self, layers: Sequence[str] | None) -> dict[str, Tap]:
+        names = self._trace.convolutions if layers is None else [layers] if isinstance(layers, str) else layers
+        if not names:
+            raise InputError(f"{self.name} has no convolution; name the layers to search")
+        return {name: self._trace.tap(name, self.name, after_rectifier=True) for name in names}
+
+    def _top(self, state: ChannelTopK, layer: Layer, dataset: ImageSet) -> TopK:
+        return TopK.from_state(
+            state,
+            layer=layer.name,
+            layer_kind=layer.kind,
+            receptive_field=layer.receptive_field,
+            input_size=self.input_shape[1:],
+            network=self.name,
+            dataset=dataset.name,
+            images_total=len(dataset),
+        )
+
+    def _about(self, dataset: ImageSet, taps: Mapping[str, Tap], k: int, batch_size: int) -> dict[str, Any]:
+        """Return what determines the result of a search: the fingerprint of its plan."""
+        return {
+            "dataset": dataset.fingerprint,
+            "network": self.fingerprint,
+            "layers": [f"{name} at {tap.call}" for name, tap in taps.items()],
+            "k": k,
+            "batch_size": batch_size,
+            "threads": torch.get_num_threads(),
+            "torch": str(torch.__version__),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """What the names and the values of the network's weights hash to."""
+        digest = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(np.ascontiguousarray(as_numpy(tensor)).tobytes())
+        return digest.hexdigest()
+
+    def attribute(
+        self,
+        top: TopK,
+        dataset: ImageSet,
+        *,
+        rule: str = "deconvnet",
+        channels: Sequence[int] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Projections:
+        """Project the top activations of a layer back to the pixels, cut to the receptive field (METHODS §2).
+
+        Parameters
+        ----------
+        top
+            What :meth:`top_k` found.
+        dataset
+            The images it was found in.
+        rule
+            ``deconvnet``, ``guided_backprop``, ``gradient`` or ``gradient_x_input``.
+        channels
+            Which channels; all by default. The result holds k tiles of the field's size for each in float32, which
+            is 0.7 GB for the 256 channels of AlexNet's last convolution: take deep layers in portions.
+        progress
+            Called with the projections done and the projections in all.
+        """
+        self._check_dataset(dataset)
+        tap = self._trace.tap(top.layer, self.name, after_rectifier=True)
+        if tap.layer.maps[0] != top.channels or (top.image >= len(dataset)).any():
+            raise InputError(
+                f"this result of layer {top.layer!r} is not of this network and these images; search again"
+            )
+        return backward.attribute(self.network, top, dataset, tap, rule, channels, progress)
+
+    def project(
+        self, image: Any, layer: str, channel: int, position: tuple[int, int] | None = None, rule: str = "deconvnet"
+    ) -> tuple[npt.NDArray[np.float32], float, RuleReport]:
+        """Project one activation of one image back to all its pixels.
+
+        Parameters
+        ----------
+        image
+            The network's input ``(C, H, W)``, or a uint8 picture where the model has a preprocessing.
+        layer, channel, position
+            From where; by default from the channel's strongest position (y, x).
+        rule
+            As in :meth:`attribute`.
+
+        Returns
+        -------
+        tuple
+            The projection ``(C, H, W)``, the activation it starts from, and where the rule could be applied.
+        """
+        tap = self._trace.tap(layer, self.name, after_rectifier=True)
+        channels, rows, columns = tap.layer.maps
+        if not 0 <= channel < channels:
+            raise InputError(f"no channel {channel} in layer {layer!r}; it has 0..{channels - 1}")
+        if position is not None and not (0 <= position[0] < rows and 0 <= position[1] < columns):
+            raise InputError(f"no position {position} in layer {layer!r}; its maps are {rows}×{columns}")
+        with backward.ascended(self.network, self._input(image)[:1], tap, find_rule(rule)) as ascent:
+            y, x = position or np.unravel_index(int(ascent.values[0, channel].argmax()), (rows, columns))
+            signal, activation = ascent.back([backward.Origin(channel, int(y), int(x))])
+            return signal[0].float().cpu().numpy(), float(activation[0]), ascent.report
+
+    @property
+    def _images_at_once(self) -> int:
+        return max(1, _PIXELS_AT_ONCE // (self.input_shape[1] * self.input_shape[2]))
+
+    def _input(self, images: Any) -> npt.NDArray[Any]:
+        """Return images as the network's input, ``(N, C, H, W)``."""
+        array = as_numpy(images)
+        if array.dtype == np.uint8 and self.preprocessing is not None:
+            pictures = array[None] if array.ndim == 3 else array
+            array = np.stack([self.preprocessing.to_input(picture) for picture in pictures])
+        array = array[None] if array.ndim == 3 else array
+        if array.ndim != 4 or array.shape[1:] != tuple(self.input_shape) or not len(array):
+            raise InputError(f"{self.name} takes images (N, {_listed(self.input_shape)}), got {as_numpy(images).shape}")
+        return array
+
+    def _check_dataset(self, dataset: ImageSet) -> None:
+        if not len(dataset):
+            raise InputError(f"the data set {dataset.name!r} is empty; give at least one image")
+        shape = dataset.images(0, 1).shape[1:]
+        if shape != tuple(self.input_shape):
+            ours, theirs = _listed(self.input_shape), _listed(shape)
+            raise InputError(
+                f"{self.name} takes images ({ours}), those of {dataset.name!r} are ({theirs}); preprocess them to fit"
+            )
+
+
+def _listed(shape: Sequence[int]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _find_input_shape(network: nn.Module) -> tuple[int, int, int]:
+    """Return the first likely shape of an image that goes through the network."""
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None:
+        raise InputError("cannot tell the size of this network's input; give input_shape=(C, H, W)")
+    for size in _SIZES:
+        shape = (first.in_channels, size, size)
+        try:
+            with torch.inference_mode(), frozen(network):
+                network(spare_input(shape, network))
+        except (RuntimeError, ValueError, IndexError, AssertionError):  # what torch raises for sizes that do not fit
+            continue
+        return shape
+    raise InputError(f"no square image of {_SIZES} pixels goes through this network; give input_shape=(C, H, W)")
+
+
+def _move(network: nn.Module, device: str | torch.device) -> None:
+    """Move a network to a device, or say that there is no such device."""
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch raises the latter where it is built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"cannot use the device {str(device)!r} ({reason}); use cpu, or one that is there") from error
+
+
+def _from_import_path(path: str, weights: str | Path | None = None) -> nn.Module:
+    """Return the module that ``"package.module:function"`` makes, with the weights of a file where one is given."""
+    module_name, colon, attribute = path.partition(":")
+    if not colon:
+        raise not_found("network", path, zoo.ZOO, "the zoo")
+    try:
+        made = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"cannot import the network {path!r} ({error}); give 'package.module:function'") from error
+    network = made() if callable(made) and not isinstance(made, nn.Module) else made
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{path!r} gave a {type(network).__name__}; it must give a torch.nn.Module")
+    return network if weights is None else zoo.filled(network, read_weights(Path(weights)), Path(weights))

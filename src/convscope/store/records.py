@@ -1,0 +1,308 @@
+"""Records: immutable results, each a directory of named arrays and picture sheets, committed by one rename.
+
+``meta.json`` says what the record is, ``arrays.safetensors`` holds its numbers, and a directory for each picture its
+sheets (:mod:`convscope.store.sheets`). A record is written under a temporary name, made durable, renamed, and only then
+named by the event log: a reader sees all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from convscope.errors import FormatError, InputError, NotFoundError, StorageError, not_found
+from convscope.store import sheets
+from convscope.store.results import Entry
+from convscope.summary import Summary
+
+FORMAT: Final = 1
+DIRECTORY: Final = "records"
+_ARRAYS: Final = "arrays.safetensors"
+_META: Final = "meta.json"
+_ID: Final = re.compile(r"(\d{8,12})-([a-z][a-z0-9_]{0,31})-[0-9a-f]{6}")
+_TEMPORARY: Final = re.compile(r"\.tmp-(\d+)-(.*)-[0-9a-f]+")
+_ABANDONED_SECONDS: Final = 24 * 3600
+_STARTED: Final = time.time()
+_DTYPES: Final = {
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
+    "int64": "I64",
+    "uint8": "U8",
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
+    "bool": "BOOL",
+}
+
+
+class Record:
+    """A committed record; what is asked for is read from its files.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    entry
+        What the log says about the record.
+
+    Raises
+    ------
+    NotFoundError
+        If its files are gone.
+    FormatError
+        If they are not those of a record.
+    """
+
+    def __init__(self, run: Path, entry: Entry) -> None:
+        self.id, self.kind, self.tag = entry.id, entry.kind, entry.tag
+        self.step, self.wall_time = entry.step, entry.wall_time
+        self._folder = run / DIRECTORY / entry.id
+        if not is_id(entry.id) or self._folder.resolve() != run.resolve() / DIRECTORY / entry.id:
+            raise NotFoundError(f"record {entry.id!r} is not inside its run directory")
+        self.description = self._read_description()
+        self.meta: dict[str, Any] = self.description["meta"]
+        self.array_info: dict[str, dict[str, Any]] = self.description["arrays"]
+        plans = self.description["pictures"]
+        self.pictures = {name: sheets.check_layout(name, plan) for name, plan in plans.items()}
+
+    def __repr__(self) -> str:
+        return f"Record({self.id!r}, tag={self.tag!r}, step={self.step})"
+
+    def arrays(self, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Return the named arrays, all of them by default."""
+        wanted = list(self.array_info) if names is None else list(names)
+        for name in wanted:
+            if name not in self.array_info:
+                raise not_found("array", name, self.array_info, f"record {self.id}")
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._folder / _ARRAYS, framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in wanted}
+        except (SafetensorError, OSError) as error:
+            raise FormatError(f"record {self.id} has no readable arrays ({error})") from error
+
+    def arrays_bytes(self, names: Iterable[str]) -> bytes:
+        """Return the named arrays as the bytes of a safetensors file."""
+        return wire(self.arrays(names))
+
+    def picture_bytes(self, file: str) -> bytes:
+        """Return one of the sheets that :attr:`pictures` lists, for instance ``patch/000.webp``."""
+        listed = [name for plan in self.pictures.values() for name in plan["files"]]
+        if file not in listed:
+            raise not_found("picture", file, listed, f"record {self.id}")
+        path = self._folder / file
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise NotFoundError(f"picture {file!r} of record {self.id} is not inside it")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise NotFoundError(f"picture {file!r} of record {self.id} cannot be read ({error})") from error
+
+    def tile(self, picture: str, row: int, column: int) -> npt.NDArray[np.uint8]:
+        """Return one tile of a picture as ``(h, w, c)``."""
+        if picture not in self.pictures:
+            raise not_found("picture", picture, self.pictures, f"record {self.id}")
+        plan = self.pictures[picture]
+        rows, columns = plan["total_rows"], plan["columns"]
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise NotFoundError(f"picture {picture!r} has {rows} rows and {columns} columns, no tile ({row}, {column})")
+        sheet = self.picture_bytes(plan["files"][row // plan["rows"]])
+        return sheets.cut_tile(sheet, plan, row % plan["rows"], column)
+
+    def _read_description(self) -> dict[str, Any]:
+        try:
+            description = json.loads((self._folder / _META).read_bytes())
+        except OSError as error:
+            raise NotFoundError(f"record {self.id} is gone ({error}); the log still names it") from error
+        except ValueError as error:
+            raise FormatError(f"{_META} of record {self.id} is not JSON ({error})") from error
+        if not isinstance(description, dict) or description.get("format") != FORMAT:
+            raise FormatError(f"record {self.id} is not of format {FORMAT}; a newer convscope may have written it")
+        if not all(isinstance(description.get(key), dict) for key in ("meta", "arrays", "pictures")):
+            raise FormatError(f"{_META} of record {self.id} lacks meta, arrays or pictures")
+        return description
+
+
+def is_id(name: object) -> bool:
+    """Tell whether ``name`` has the form of a record's id."""
+    return isinstance(name, str) and _ID.fullmatch(name) is not None
+
+
+def wire(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Return named arrays as the bytes of a safetensors file, little-endian.
+
+    >>> wire({"step": np.zeros(2)})[8:16]
+    b'{"step":'
+
+    Raises
+    ------
+    InputError
+        If an array's type has no place in safetensors.
+    """
+    from safetensors.numpy import save
+
+    plain = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.name not in _DTYPES:
+            raise InputError(
+                f"array {name!r} has dtype {array.dtype}, which cannot be stored; use {', '.join(_DTYPES)}"
+            )
+    return save({name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in plain.items()})
+
+
+def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> int:
+    """Write and commit the files of a record; return their bytes.
+
+    Raises
+    ------
+    InputError
+        If the summary holds what cannot be stored; nothing is left behind.
+    StorageError
+        If the files cannot be written; nothing is left behind.
+    """
+    files = _contents(name, summary, wall_time)
+    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
+    temporary = run / DIRECTORY / f".tmp-{os.getpid()}-{host}-{secrets.token_hex(8)}"
+    try:
+        for file, data in files.items():
+            _write_durably(temporary / file, data)
+        for folder in {(temporary / file).parent for file in files}:
+            _sync_directory(folder)
+        temporary.rename(run / DIRECTORY / name)
+        _sync_directory(run / DIRECTORY)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(
+            f"cannot write record {name} to {run} ({error}); make room or choose another logdir"
+        ) from error
+    return sum(map(len, files.values()))
+
+
+def _contents(name: str, summary: Summary, wall_time: float) -> dict[str, bytes]:
+    """Return the files of a record by their paths inside it."""
+    plans = {picture: sheets.layout(picture, tiles.shape) for picture, tiles in summary.pictures.items()}
+    described = {
+        key: {"dtype": _dtype(key, array), "shape": list(array.shape)} for key, array in summary.arrays.items()
+    }
+    description = {
+        "format": FORMAT,
+        "id": name,
+        "kind": summary.kind,
+        "tag": summary.tag,
+        "step": summary.step,
+        "wall_time": wall_time,
+        "meta": dict(summary.meta),
+        "arrays": described,
+        "pictures": plans,
+    }
+    files = {_META: _to_json(description), _ARRAYS: wire(summary.arrays)}
+    for picture, plan in plans.items():
+        files.update(zip(plan["files"], sheets.encode_sheets(_uint8(summary, picture), plan), strict=True))
+    return files
+
+
+def _dtype(name: str, array: npt.NDArray[Any]) -> str:
+    if array.dtype.name not in _DTYPES:
+        raise InputError(f"array {name!r} has dtype {array.dtype}, which cannot be stored; use {', '.join(_DTYPES)}")
+    return _DTYPES[array.dtype.name]
+
+
+def _uint8(summary: Summary, picture: str) -> npt.NDArray[np.uint8]:
+    tiles = summary.pictures[picture]
+    if tiles.dtype != np.uint8:
+        raise InputError(f"picture {picture!r} must be uint8, got {tiles.dtype}")
+    return tiles
+
+
+def _to_json(description: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(description, allow_nan=False, ensure_ascii=False, default=_plain).encode()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the meta of a {description['kind']} summary is not JSON ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers and arrays as JSON has them."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename durable; some systems cannot open directories and do not need it."""
+    with suppress(PermissionError, IsADirectoryError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def next_sequence(run: Path) -> int:
+    """Return a number above that of every record of the run."""
+    names = (match for name in _names(run) if (match := _ID.fullmatch(name)))
+    return max((int(match[1]) for match in names), default=-1) + 1
+
+
+def sweep(run: Path) -> None:
+    """Remove what writers that are gone have left half-written."""
+    for name in _names(run):
+        match = _TEMPORARY.fullmatch(name)
+        if match and _is_abandoned(run / DIRECTORY / name, int(match[1]), match[2]):
+            shutil.rmtree(run / DIRECTORY / name, ignore_errors=True)
+
+
+def _names(run: Path) -> list[str]:
+    try:
+        return [path.name for path in (run / DIRECTORY).iterdir()]
+    except OSError:
+        return []
+
+
+def _is_abandoned(path: Path, process: int, host: str) -> bool:
+    try:
+        changed = path.lstat().st_mtime
+    except OSError:
+        return False
+    if time.time() - changed > _ABANDONED_SECONDS:
+        return True
+    if host != re.sub(r"[^\w.-]", "_", socket.gethostname()):
+        return False
+    return changed < _STARTED if process == os.getpid() else not _is_alive(process)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # there os.kill(…, 0) would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,5 @@
+"""The viewer's hosts: a local server (and later a notebook, one HTML file, a static site)."""
+
+from convscope.view.serve import RunningServer, serve, show
+
+__all__ = ["RunningServer", "serve", "show"]

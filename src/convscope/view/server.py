@@ -1,0 +1,219 @@
+"""The viewer as a web application: the built front end, and a :class:`~convscope.view.source.Source` over HTTP.
+
+It answers only ``GET``, only for hosts it knows (a page of somebody else cannot read a run through DNS rebinding), and
+forbids scripts that are not its own. Where it listens on more than the loopback address, a token is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
+from convscope.view.source import Source
+
+HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+        "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+IMMUTABLE: Final = {"cache-control": "private, max-age=31536000, immutable"}
+FRESH: Final = {"cache-control": "no-store"}
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+EVENT_SECONDS: Final = 0.5
+HEARTBEAT_SECONDS: Final = 15.0
+PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
+
+Answer = Callable[[Request], Response]
+
+
+def create_app(source: Source, *, hosts: frozenset[str] = LOOPBACK, token: str | None = None) -> ASGIApp:
+    """Make the web application for a source.
+
+    Parameters
+    ----------
+    source
+        What answers the three questions.
+    hosts
+        The names the server may be called by (``Host`` header, without port); ``*`` allows every name.
+    token
+        Where given, every request has to carry it: ``?token=`` once (a cookie keeps it) or ``Authorization: Bearer``.
+
+    Raises
+    ------
+    StorageError
+        If the front end is not built.
+    """
+    static = Path(str(files("convscope.view") / "static"))
+    if not (static / "index.html").exists():
+        raise StorageError("the front end is not built; build it with: pip install . (or make test in a checkout)")
+    app = Starlette(
+        routes=[*api_routes(source), Mount("/", StaticFiles(directory=static, html=True))],
+        exception_handlers={ConvscopeError: refuse, HTTPException: refuse_http},
+    )
+    return Guard(app, hosts, token)
+
+
+def api_routes(source: Source) -> list[Route]:
+    """Return the routes that put ``source`` on the wire."""
+
+    def index(_: Request) -> Response:
+        return JSONResponse(source.index(), headers=FRESH)
+
+    def series(request: Request) -> Response:
+        start = number(request, "start", 0)
+        return binary(source.series(ask(request, "run"), ask(request, "kind"), ask(request, "tag"), start))
+
+    def image(request: Request) -> Response:
+        png = source.image(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
+        return Response(png, media_type="image/png", headers=FRESH)
+
+    def record(request: Request) -> Response:
+        return JSONResponse(source.record(ask(request, "run"), ask(request, "id")), headers=IMMUTABLE)
+
+    def arrays(request: Request) -> Response:
+        names = [name for name in ask(request, "names").split(",") if name]
+        return binary(source.arrays(ask(request, "run"), ask(request, "id"), names), IMMUTABLE)
+
+    def picture(request: Request) -> Response:
+        file = ask(request, "file")
+        content = source.picture(ask(request, "run"), ask(request, "id"), file)
+        kind = PICTURE_TYPES.get(Path(file).suffix, "application/octet-stream")
+        return Response(content, media_type=kind, headers=IMMUTABLE)
+
+    async def events(request: Request) -> Response:
+        return StreamingResponse(follow(source, request), media_type="text/event-stream", headers=FRESH)
+
+    handlers = {f.__name__: f for f in (index, series, image, record, arrays, picture, events)}
+    return [Route(f"/api/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
+
+
+async def follow(source: Source, request: Request) -> AsyncIterator[str]:
+    """Yield a server-sent event whenever the source has something new, and a comment now and then."""
+    seen, quiet = 0, 0.0
+    while not await request.is_disconnected():
+        version = await run_in_threadpool(source.version)
+        if version != seen:
+            seen, quiet = version, 0.0
+            yield f"data: {json.dumps({'version': version})}\n\n"
+        elif quiet >= HEARTBEAT_SECONDS:
+            quiet = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(EVENT_SECONDS)
+        quiet += EVENT_SECONDS
+
+
+def ask(request: Request, name: str) -> str:
+    """Return a query parameter that has to be there."""
+    value = request.query_params.get(name)
+    if not value:
+        raise InputError(f"the parameter {name!r} is missing; see docs/viewer.md for the addresses of the server")
+    return value
+
+
+def number(request: Request, name: str, default: int) -> int:
+    """Return a query parameter that is a whole number."""
+    value = request.query_params.get(name, str(default))
+    if not value.isascii() or not value.isdigit() or len(value) > 15:
+        raise InputError(f"the parameter {name!r} is a whole number from 0 on, got {value[:40]!r}")
+    return int(value)
+
+
+def binary(content: bytes, headers: dict[str, str] | None = None) -> Response:
+    """Return safetensors bytes."""
+    return Response(content, media_type="application/x-safetensors", headers=headers or FRESH)
+
+
+async def refuse(_: Request, error: Exception) -> Response:
+    """Turn one of our errors into a status and one sentence."""
+    status = 404 if isinstance(error, NotFoundError) else 400 if isinstance(error, InputError) else 500
+    return JSONResponse({"error": str(error)}, status_code=status)
+
+
+async def refuse_http(_: Request, error: Exception) -> Response:
+    """Give Starlette's own refusals (no such page, wrong method) the shape of ours."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    sentences = {404: "there is no such page; start at /", 405: "this server only answers GET"}
+    return JSONResponse({"error": sentences.get(status, "the request was refused")}, status_code=status)
+
+
+class Guard:
+    """Let a request through if its host is known and, where there is one, it carries the token; add our headers."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str | None) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = self._check(Request(scope)) or self._app
+        await answer(scope, receive, with_headers(send))
+
+    def _check(self, request: Request) -> Response | None:
+        host = host_name(request.headers.get("host", ""))
+        if "*" not in self._hosts and host not in self._hosts:
+            return JSONResponse({"error": f"this server is not called {host[:80]!r}"}, status_code=421)
+        if self._token is None:
+            return None
+        if self._matches(request.query_params.get("token", "")):
+            return self._keep_token(request)
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._matches(bearer) or self._matches(request.cookies.get("convscope-token", "")):
+            return None
+        return JSONResponse({"error": "a token is needed: open the address the server printed"}, status_code=401)
+
+    def _matches(self, candidate: str) -> bool:
+        return self._token is not None and hmac.compare_digest(candidate.encode(), self._token.encode())
+
+    def _keep_token(self, request: Request) -> Response:
+        """Move the token from the address into a cookie, so that it does not stay in the browser's history."""
+        rest = request.url.remove_query_params("token")
+        answer = RedirectResponse(rest.path + (f"?{rest.query}" if rest.query else ""), status_code=303)
+        answer.set_cookie("convscope-token", self._token or "", httponly=True, samesite="strict")
+        return answer
+
+
+def host_name(header: str) -> str:
+    """Return the name in a ``Host`` header, without its port.
+
+    >>> host_name("localhost:6006"), host_name("[::1]:6006")
+    ('localhost', '[::1]')
+    """
+    name = header.split("]", maxsplit=1)[0] + "]" if header.startswith("[") else header.split(":", maxsplit=1)[0]
+    return name.lower()
+
+
+def with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
+    """Return a ``send`` that adds our headers to every answer."""
+
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

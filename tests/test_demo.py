@@ -1,0 +1,123 @@
+"""The main job at a small size: all stages, what they leave, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from convscope import Logdir, Run
+from convscope.demo import DemoOptions, main, run_demo
+from convscope.demo.stages import open_ledger
+from convscope.demo.training import Recipe
+from convscope.errors import InputError, StorageError
+
+
+def test_each_stage_leaves_what_the_pages_show(small_demo: Path) -> None:
+    runs = {run.name: run for run in Logdir(small_demo).runs()}
+    assert set(runs) == {"mnist/training", "mnist/channels", "mnist/embedding", "mnist/volumes"}
+    training = runs["mnist/training"]
+    loss = training.scalars("train/loss")
+    assert len(loss.step) == 24
+    assert loss.value[-4:].mean() < loss.value[:4].mean()
+    assert {"gradient/conv1.weight", "weight/fc2.bias"} <= set(training.tags()["histogram"])
+    assert [entry.step for entry in training.entries("filters", "conv1")] == [0, 12, 24]
+    assert len(training.images("train/first batch")) == 2
+
+
+def test_the_channels_are_complete_and_true_to_the_search(small_demo: Path) -> None:
+    run = Run(small_demo / "mnist" / "channels")
+    for layer, channels in (("conv1", 32), ("conv2", 64)):
+        record = run.record(run.entries("topk", layer)[-1])
+        assert record.meta["complete"]
+        assert record.meta["images_seen"] == 120
+        arrays = record.arrays()
+        assert arrays["value"].shape == (channels, 9)
+        found = arrays["image"] >= 0
+        np.testing.assert_allclose(arrays["recomputed"][found], arrays["value"][found], rtol=1e-4, atol=1e-6)
+        assert record.meta["mismatches"] == 0
+        assert {"patch", "projection"} <= set(record.pictures)
+
+
+def test_tsne_was_recorded_on_its_way_and_keeps_classes_together(small_demo: Path) -> None:
+    run = Run(small_demo / "mnist" / "embedding")
+    frames = run.entries("projection", "fc1/tsne")
+    assert [frame.step for frame in frames] == list(range(10, 121, 10))
+    final = run.record(frames[-1])
+    assert final.meta["final"]
+    assert final.meta["embedding"] == run.entries("embedding")[0].id
+    assert final.meta["quality"]["label_agreement"] > 0.6
+    assert len(Run(small_demo / "mnist" / "volumes").entries("volume")) == 3
+
+
+def options(out: Path, **changes: Any) -> DemoOptions:
+    return DemoOptions(out, alexnet=False, offline=True, port=0, open_browser=False, stay=False, **changes)
+
+
+def tell(chosen: DemoOptions) -> str:
+    said = io.StringIO()
+    run_demo(chosen, Console(file=said, width=200))
+    return said.getvalue()
+
+
+def test_a_second_run_finds_everything_there(small_demo: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_demo, tmp_path / "copy")
+    ledger = json.loads((copy / "demo.json").read_text())
+    ledger["done"].append("alexnet")
+    (copy / "demo.json").write_text(json.dumps(ledger))
+    assert "everything is there already" in tell(options(copy))
+
+
+def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(1, 200, batch=50), 60, 60, 30, 1, 1))
+    real = main.record_embedding
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "record_embedding", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tell(options(tmp_path / "run"))
+    before = Run(tmp_path / "run" / "mnist" / "training").scalars("train/loss").value
+    assert json.loads((tmp_path / "run" / "demo.json").read_text())["done"] == ["training", "channels"]
+
+    monkeypatch.setattr(main, "record_embedding", real)
+    said = tell(options(tmp_path / "run"))
+    assert "resuming: training, channels done already" in said
+    after = Run(tmp_path / "run" / "mnist" / "training").scalars("train/loss").value
+    np.testing.assert_array_equal(before, after)
+    assert Run(tmp_path / "run" / "mnist" / "embedding").entries("projection", "fc1/tsne")[-1].step == 30
+
+    said = tell(options(tmp_path / "run", seed=1))
+    assert "starting clean" in said
+    assert not np.array_equal(before, Run(tmp_path / "run" / "mnist" / "training").scalars("train/loss").value)
+
+
+def test_the_same_seed_gives_the_same_curve(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(epochs=2, pictures=600, batch=50), 60, 60, 30, 1, 1))
+    tell(options(tmp_path / "run"))
+    curves = [Run(base / "mnist" / "training").scalars("train/loss").value for base in (small_demo, tmp_path / "run")]
+    np.testing.assert_array_equal(*curves)
+
+
+def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(InputError, match="not made by the demo"):
+        open_ledger(tmp_path, {}, main.STAGES)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(StorageError, match="cannot write"):
+        open_ledger(tmp_path / "thesis.tex", {}, main.STAGES)
+
+
+def test_a_damaged_ledger_starts_clean(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text("{half")
+    (tmp_path / "mnist" / "training").mkdir(parents=True)
+    ledger = open_ledger(tmp_path, {"seed": 0}, main.STAGES)
+    assert ledger.done == []
+    assert not (tmp_path / "mnist" / "training").exists()

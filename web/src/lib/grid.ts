@@ -1,0 +1,112 @@
+// A grid of equally high cells that builds only those on screen.
+import { h } from "./dom";
+import { type GridShape, gridShape, visibleCells } from "./virtual";
+
+export interface GridOptions {
+  readonly label: string;
+  readonly minimum: number;
+  readonly rowHeight: number;
+  readonly gap: number;
+  /** Build cell `item`; `signal` is aborted when the cell leaves the screen. */
+  readonly cell: (item: number, signal: AbortSignal, width: number) => HTMLElement;
+}
+
+interface Cell {
+  readonly el: HTMLElement;
+  readonly gone: AbortController;
+}
+
+export class VirtualGrid {
+  readonly el: HTMLElement;
+  readonly #cells = new Map<number, Cell>();
+  readonly #observer: ResizeObserver;
+  readonly #scroller: HTMLElement;
+  readonly #draw = (): void => this.#schedule();
+  #items: readonly number[] = [];
+  #shape: GridShape = { columns: 1, rows: 0, cellWidth: 0, height: 0 };
+  #frame = 0;
+
+  constructor(
+    scroller: HTMLElement,
+    private options: GridOptions,
+  ) {
+    this.el = h("div", { class: "virtual", role: "list", "aria-label": options.label });
+    this.#scroller = scroller;
+    this.#observer = new ResizeObserver(() => this.#layout());
+    this.#observer.observe(this.el);
+    scroller.addEventListener("scroll", this.#draw, { passive: true });
+  }
+
+  get columns(): number {
+    return this.#shape.columns;
+  }
+
+  /** Show these items, in this order. Cells are rebuilt. */
+  show(items: readonly number[], options: Partial<GridOptions> = {}): void {
+    this.#items = items;
+    this.options = { ...this.options, ...options };
+    this.#layout();
+  }
+
+  /** The element of an item if it is on screen. */
+  cell(item: number): HTMLElement | undefined {
+    return this.#cells.get(this.#items.indexOf(item))?.el;
+  }
+
+  destroy(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#observer.disconnect();
+    this.#scroller.removeEventListener("scroll", this.#draw);
+    this.#clear();
+  }
+
+  #layout(): void {
+    const { minimum, rowHeight, gap } = this.options;
+    this.#shape = gridShape(this.#items.length, this.el.clientWidth, minimum, rowHeight, gap);
+    this.el.style.height = `${this.#shape.height}px`;
+    this.#clear();
+    this.#render();
+  }
+
+  #schedule(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#render());
+  }
+
+  #render(): void {
+    if (this.el.clientWidth === 0) return;
+    const pitch = this.options.rowHeight + this.options.gap;
+    const top = this.#scroller.getBoundingClientRect().top - this.el.getBoundingClientRect().top;
+    const [first, last] = visibleCells(this.#items.length, this.#shape, pitch, top, top + this.#scroller.clientHeight);
+    for (const [place, cell] of this.#cells) if (place < first || place >= last) this.#drop(place, cell);
+    for (let place = first; place < last; place++) if (!this.#cells.has(place)) this.#add(place, pitch);
+  }
+
+  #add(place: number, pitch: number): void {
+    const gone = new AbortController();
+    const { columns, cellWidth } = this.#shape;
+    const el = this.options.cell(this.#items[place], gone.signal, cellWidth);
+    el.classList.add("virtual-cell");
+    el.style.width = `${cellWidth}px`;
+    el.style.height = `${this.options.rowHeight}px`;
+    el.style.transform = `translate(${(place % columns) * (cellWidth + this.options.gap)}px, ${Math.floor(place / columns) * pitch}px)`;
+    const next = [...this.#cells.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
+    this.el.insertBefore(el, next === undefined ? null : (this.#cells.get(next)?.el ?? null));
+    this.#cells.set(place, { el, gone });
+  }
+
+  #drop(place: number, cell: Cell): void {
+    cell.gone.abort();
+    cell.el.remove();
+    this.#cells.delete(place);
+  }
+
+  #clear(): void {
+    for (const [place, cell] of this.#cells) this.#drop(place, cell);
+  }
+}
+
+/** The element that scrolls `el`. */
+export function scrollerOf(el: HTMLElement): HTMLElement {
+  return el.closest<HTMLElement>("[data-scroller]") ?? document.documentElement;
+}

@@ -1,0 +1,118 @@
+// The source behind `convscope view`: a local server with JSON for lists and safetensors for arrays.
+import { parseSafetensors } from "./safetensors";
+import {
+  type Histograms,
+  type Images,
+  type Index,
+  type RecordMeta,
+  type Scalars,
+  type Source,
+  SourceError,
+  type Tensor,
+  type Tensors,
+} from "./source";
+
+const RETRY_MS = 4000;
+
+function address(path: string, query: Record<string, string | number>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) parameters.set(key, String(value));
+  return `api/${path}?${parameters}`;
+}
+
+async function get(url: string, signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(url, signal ? { signal } : {});
+  if (response.ok) return response;
+  throw new SourceError(await reason(response));
+}
+
+async function reason(response: Response): Promise<string> {
+  try {
+    const answer = (await response.json()) as { error?: unknown };
+    if (typeof answer.error === "string") return answer.error;
+  } catch {
+    // Not our JSON (a proxy's page, an empty body): the status is all we know.
+  }
+  return `the server answered ${response.status} ${response.statusText}`;
+}
+
+function need(arrays: Tensors, name: string): Tensor["data"] {
+  const array = arrays[name];
+  if (!array) throw new SourceError(`the server's answer has no array ${name}`);
+  return array.data;
+}
+
+export class HttpSource implements Source {
+  async index(signal?: AbortSignal): Promise<Index> {
+    return (await (await get("api/index", signal)).json()) as Index;
+  }
+
+  watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void {
+    let events: EventSource;
+    let timer = 0;
+    const open = (): void => {
+      events = new EventSource("api/events");
+      events.onopen = () => connected(true);
+      events.onmessage = (event: MessageEvent<string>) => {
+        changed((JSON.parse(event.data) as { version: number }).version);
+      };
+      events.onerror = () => {
+        connected(false);
+        // The browser reconnects by itself unless it gave up.
+        if (events.readyState === EventSource.CLOSED) timer = window.setTimeout(open, RETRY_MS);
+      };
+    };
+    open();
+    return () => {
+      clearTimeout(timer);
+      events.close();
+    };
+  }
+
+  async scalars(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Scalars> {
+    const arrays = await this.#series("scalar", run, tag, start, signal);
+    return { ...times(arrays), value: need(arrays, "value") };
+  }
+
+  async histograms(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Histograms> {
+    const arrays = await this.#series("histogram", run, tag, start, signal);
+    return {
+      ...times(arrays),
+      stats: need(arrays, "stats"),
+      offset: need(arrays, "offset"),
+      limit: need(arrays, "limit"),
+      count: need(arrays, "count"),
+    };
+  }
+
+  async images(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Images> {
+    const arrays = await this.#series("image", run, tag, start, signal);
+    return { ...times(arrays), size: need(arrays, "size") };
+  }
+
+  imageUrl(run: string, tag: string, index: number): string {
+    return address("image", { run, tag, index });
+  }
+
+  async record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta> {
+    return (await (await get(address("record", { run, id }), signal)).json()) as RecordMeta;
+  }
+
+  async arrays(run: string, id: string, names: readonly string[], signal?: AbortSignal): Promise<Tensors> {
+    const response = await get(address("arrays", { run, id, names: names.join(",") }), signal);
+    return parseSafetensors(await response.arrayBuffer());
+  }
+
+  pictureUrl(run: string, id: string, file: string): string {
+    return address("picture", { run, id, file });
+  }
+
+  async #series(kind: string, run: string, tag: string, start: number, signal?: AbortSignal): Promise<Tensors> {
+    const response = await get(address("series", { run, kind, tag, start }), signal);
+    return parseSafetensors(await response.arrayBuffer());
+  }
+}
+
+function times(arrays: Tensors): { step: Tensor["data"]; wallTime: Tensor["data"] } {
+  return { step: need(arrays, "step"), wallTime: need(arrays, "wall_time") };
+}

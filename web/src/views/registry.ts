@@ -1,0 +1,49 @@
+// The table of views: what the navigation lists and where each one's code is.
+import type { Mount } from "./view";
+
+export interface ViewEntry {
+  /** Name in the address and of the file. */
+  readonly name: string;
+  readonly title: string;
+  /** Kind of result it shows. */
+  readonly kind: string;
+  /** Whether it shows several runs together. */
+  readonly many: boolean;
+  /** What one tag of it is. */
+  readonly tags: "Tags" | "Layers" | "Volumes" | "Embeddings";
+  readonly search: string;
+  readonly load: () => Promise<{ readonly mount: Mount }>;
+}
+
+export const VIEWS: readonly ViewEntry[] = [
+  {
+    name: "scalars", title: "Scalars", kind: "scalar", many: true, tags: "Tags", search: "Filter tags",
+    load: () => import("./scalars"),
+  },
+  {
+    name: "histograms", title: "Histograms", kind: "histogram", many: true, tags: "Tags", search: "Filter tags",
+    load: () => import("./histograms"),
+  },
+  {
+    name: "images", title: "Images", kind: "image", many: true, tags: "Tags", search: "Filter tags",
+    load: () => import("./images"),
+  },
+  {
+    name: "filters", title: "Filters", kind: "filters", many: false, tags: "Layers", search: "Filter number",
+    load: () => import("./filters"),
+  },
+  {
+    name: "layer", title: "Layers", kind: "topk", many: false, tags: "Layers", search: "Class or channel number",
+    load: () => import("./layer"),
+  },
+  {
+    name: "embedding", title: "Embedding", kind: "embedding", many: false, tags: "Embeddings", search: "Search labels",
+    load: () => import("./embedding"),
+  },
+  {
+    name: "volume", title: "Volume", kind: "volume", many: false, tags: "Volumes", search: "Channel number",
+    load: () => import("./volume"),
+  },
+];
+
+export const viewNamed = (name: string): ViewEntry => VIEWS.find((view) => view.name === name) ?? VIEWS[0];

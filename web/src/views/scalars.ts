@@ -1,0 +1,308 @@
+// Curves: one card a tag, one line a run, in groups by what stands before the slash.
+import { allTags, groupTags, seriesOf, shownRuns } from "../lib/catalog";
+import { segmented, slider, toggle } from "../lib/controls";
+import { Curve, type CurveOptions, type Line, type Reading } from "../lib/curve";
+import { h, put } from "../lib/dom";
+import { dot, empty, Frame, hiddenTable, isAbort, messageOf } from "../lib/frame";
+import { count, duration, exact, number, plural } from "../lib/format";
+import { choiceOf, numberOf } from "../lib/route";
+import { GrowingSeries, type XAxis } from "../lib/series";
+import { Tooltip } from "../lib/tooltip";
+import type { Source } from "../source/source";
+import type { Mount, View, ViewState } from "./view";
+
+const AXES: readonly XAxis[] = ["step", "relative", "wall"];
+const EXPLAIN = "Numbers logged during training, one colour a run. Every logged point is here; the faint line is the raw curve, the strong one its smoothed course.";
+
+/** All series that were ever asked for, shared by the cards. */
+class SeriesStore {
+  readonly #series = new Map<string, GrowingSeries>();
+  readonly #pending = new Map<string, Promise<void>>();
+  readonly #controller = new AbortController();
+
+  constructor(private readonly source: Source) {}
+
+  get(run: string, tag: string): GrowingSeries {
+    const key = `${run}\n${tag}`;
+    let series = this.#series.get(key);
+    if (!series) this.#series.set(key, (series = new GrowingSeries()));
+    return series;
+  }
+
+  /** Fetch what was added since the last time. */
+  grow(run: string, tag: string): Promise<void> {
+    const key = `${run}\n${tag}`;
+    const pending = this.#pending.get(key);
+    if (pending) return pending;
+    const series = this.get(run, tag);
+    const work = this.source
+      .scalars(run, tag, series.length, this.#controller.signal)
+      .then((points) => series.append(points))
+      .finally(() => this.#pending.delete(key));
+    this.#pending.set(key, work);
+    return work;
+  }
+
+  destroy(): void {
+    this.#controller.abort();
+  }
+}
+
+class Card {
+  readonly el: HTMLElement;
+  visible = false;
+  readonly #host = h("div", { class: "curve-host" });
+  readonly #foot = h("div", { class: "curve-readings" });
+  readonly #note = h("p", { class: "curve-note" });
+  readonly #table = h("div");
+  readonly #curve: Curve;
+  #lines: Line[] = [];
+
+  constructor(
+    readonly tag: string,
+    private readonly view: ScalarsView,
+  ) {
+    const name = tag.slice(tag.lastIndexOf("/") + 1);
+    this.el = h(
+      "article",
+      { class: "card curve-card", "aria-label": `Curve ${tag}` },
+      h("header", { class: "card-head" }, h("h3", { title: tag }, name), this.#note),
+      this.#host,
+      this.#foot,
+      this.#table,
+    );
+    this.#curve = new Curve(this.#host, {
+      zoomed: (range) => view.zoom(range),
+      cursor: (readings, hovered, at) => this.#read(readings, hovered, at),
+    });
+  }
+
+  async refresh(): Promise<void> {
+    const { state, store } = this.view;
+    const runs = shownRuns(state.index, state.route.params.hide).filter((run) => seriesOf(run, "scalar", this.tag));
+    const late = runs.filter((run) => (seriesOf(run, "scalar", this.tag)?.count ?? 0) > store.get(run.name, this.tag).length);
+    await Promise.all(late.map((run) => store.grow(run.name, this.tag)));
+    this.#lines = runs.map((run) => ({
+      name: run.name,
+      colour: state.colours.get(run.name) ?? "#888888",
+      series: store.get(run.name, this.tag),
+    }));
+    this.draw();
+  }
+
+  draw(): void {
+    this.#curve.draw(this.#lines, this.view.options());
+    this.#host.querySelector("canvas")?.setAttribute("aria-label", this.#summary());
+    this.#host.querySelector("canvas")?.setAttribute("role", "img");
+    const total = this.#lines.reduce((sum, line) => sum + line.series.length, 0);
+    const notes = [
+      this.#curve.binned && `${count(total)} points, min–max binned`,
+      this.#curve.notFinite > 0 && `${count(this.#curve.notFinite)} not finite ×`,
+    ];
+    put(this.#note, notes.filter(Boolean).join(" · "));
+    this.#showReadings(null);
+    put(this.#table, this.#hidden());
+  }
+
+  fail(error: unknown): void {
+    put(this.#note, messageOf(error));
+    this.#note.classList.add("failed");
+  }
+
+  destroy(): void {
+    this.#curve.destroy();
+  }
+
+  #summary(): string {
+    const ends = this.#lines.map((line) => `${line.name} ends at ${number(last(line))}`);
+    return `${this.tag}: ${ends.join(", ") || "no run shown"}`;
+  }
+
+  #hidden(): HTMLElement {
+    const rows = this.#lines.map((line) => [line.name, count(line.series.length), exact(last(line))]);
+    return hiddenTable(`Last values of ${this.tag}`, ["run", "points", "last value"], rows);
+  }
+
+  #read(readings: Reading[] | null, hovered: boolean, at: { x: number; y: number }): void {
+    this.#showReadings(readings);
+    const { tooltip } = this.view;
+    if (!readings || !hovered) {
+      if (hovered || !readings) tooltip.hide();
+      return;
+    }
+    const rows = readings.filter(({ index }) => index >= 0).map((reading) => this.#tooltipRow(reading));
+    tooltip.show(at.x, at.y, h("h4", {}, this.tag), h("table", { class: "num" }, h("tbody", {}, ...rows)));
+  }
+
+  #tooltipRow({ line, index, smoothed }: Reading): HTMLElement {
+    const { series } = line;
+    const elapsed = duration(series.wallTime[index] - series.wallTime[0]);
+    return h(
+      "tr",
+      {},
+      h("td", {}, dot(line.colour), line.name),
+      h("td", { class: "strong" }, exact(series.value[index])),
+      this.view.options().smoothing > 0 ? h("td", { class: "muted" }, `≈ ${number(smoothed)}`) : null,
+      h("td", { class: "muted" }, `step ${count(series.step[index])}`),
+      h("td", { class: "muted" }, elapsed),
+    );
+  }
+
+  #showReadings(readings: Reading[] | null): void {
+    const items = this.#lines.map((line, i) => {
+      const index = readings ? readings[i]?.index : line.series.length - 1;
+      const value = index === undefined || index < 0 ? "–" : number(line.series.value[index]);
+      return h("span", { class: "reading", title: line.name }, dot(line.colour), h("span", { class: "reading-name" }, line.name), h("b", { class: "num" }, value));
+    });
+    put(this.#foot, ...items);
+  }
+}
+
+const last = (line: Line): number => (line.series.length ? line.series.value[line.series.length - 1] : Number.NaN);
+
+class ScalarsView implements View {
+  readonly store: SeriesStore;
+  readonly tooltip = new Tooltip();
+  readonly #frame: Frame;
+  readonly #cards = new Map<string, Card>();
+  readonly #observer: IntersectionObserver;
+  readonly #smoothing;
+  readonly #axis;
+  readonly #log;
+  #zoom: [number, number] | null = null;
+  #layout = "";
+  #working = 0;
+
+  constructor(
+    el: HTMLElement,
+    source: Source,
+    public state: ViewState,
+  ) {
+    this.store = new SeriesStore(source);
+    this.#frame = new Frame(el);
+    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
+    const { route } = state;
+    this.#smoothing = slider("Smoothing", { min: 0, max: 0.99, step: 0.01 }, numberOf(route, "smooth", 0.6), (v) => this.#set({ smooth: v }), (v) => v.toFixed(2));
+    this.#axis = segmented<XAxis>("Axis", [{ value: "step", text: "Step" }, { value: "relative", text: "Relative", title: "Time since the first point" }, { value: "wall", text: "Wall", title: "Time of day" }], "step", (v) => this.#set({ x: v }));
+    this.#log = toggle("Log y", route.params.log === "1", (on) => this.#set({ log: on ? 1 : null }));
+    put(this.#frame.tools, this.#smoothing.el, this.#axis.el, this.#log.el);
+    this.update(state);
+  }
+
+  options(): CurveOptions {
+    const { route } = this.state;
+    return { smoothing: numberOf(route, "smooth", 0.6), axis: choiceOf(route, "x", AXES), log: route.params.log === "1", zoom: this.#zoom };
+  }
+
+  zoom(range: [number, number] | null): void {
+    this.#zoom = range;
+    this.#redraw();
+  }
+
+  update(state: ViewState): void {
+    this.state = state;
+    const wanted = (state.route.params.q ?? "").toLocaleLowerCase();
+    const all = allTags(state.index, "scalar");
+    const tags = all.filter((tag) => tag.toLocaleLowerCase().includes(wanted));
+    this.#head(all.length, tags.length);
+    this.#smoothing.set(numberOf(state.route, "smooth", 0.6));
+    this.#axis.set(choiceOf(state.route, "x", AXES));
+    this.#log.set(state.route.params.log === "1");
+    if (!tags.length) this.#showEmpty(all.length, wanted);
+    else if (tags.join("\n") !== this.#layout) this.#build(tags);
+    for (const card of this.#cards.values()) if (card.visible) this.#refresh(card);
+  }
+
+  destroy(): void {
+    this.#observer.disconnect();
+    this.store.destroy();
+    this.tooltip.destroy();
+    for (const card of this.#cards.values()) card.destroy();
+  }
+
+  #set(change: Record<string, string | number | null>): void {
+    const axisChanged = "x" in change;
+    if (axisChanged) this.#zoom = null;
+    this.state.navigate(change, true);
+  }
+
+  #head(all: number, shown: number): void {
+    const { index, route } = this.state;
+    const runs = shownRuns(index, route.params.hide).length;
+    const facts = [
+      { name: "curves", value: shown < all ? `${shown} of ${all}` : count(all) },
+      { name: "runs shown", value: `${runs} of ${index.runs.length}` },
+    ];
+    this.#frame.head({ view: "Scalars", explain: EXPLAIN, facts });
+  }
+
+  #showEmpty(all: number, wanted: string): void {
+    this.#layout = "";
+    this.#clear();
+    const content = all
+      ? empty("No such tag", `No tag contains “${wanted}”; ${plural(all, "tag")} in all.`)
+      : empty("No curves yet", "Log numbers with SummaryWriter.add_scalar, or run the demonstration:", "convscope demo");
+    put(this.#frame.body, content);
+    this.state.ready();
+  }
+
+  #build(tags: readonly string[]): void {
+    this.#layout = tags.join("\n");
+    const sections = [...groupTags(tags)].map(([group, members]) => {
+      const cards = members.map((tag) => this.#card(tag).el);
+      const title = h("h2", { class: "group-title" }, group || "General", h("span", { class: "count num" }, cards.length));
+      return h("section", { class: "group", "aria-label": group || "General" }, title, h("div", { class: "card-grid" }, ...cards));
+    });
+    put(this.#frame.body, ...sections);
+    for (const [tag, card] of this.#cards) if (!tags.includes(tag)) this.#forget(tag, card);
+  }
+
+  #card(tag: string): Card {
+    let card = this.#cards.get(tag);
+    if (!card) {
+      card = new Card(tag, this);
+      this.#cards.set(tag, card);
+      this.#observer.observe(card.el);
+    }
+    return card;
+  }
+
+  #forget(tag: string, card: Card): void {
+    this.#observer.unobserve(card.el);
+    card.destroy();
+    this.#cards.delete(tag);
+  }
+
+  #clear(): void {
+    for (const [tag, card] of this.#cards) this.#forget(tag, card);
+  }
+
+  #seen(entries: readonly IntersectionObserverEntry[]): void {
+    for (const entry of entries) {
+      const card = [...this.#cards.values()].find(({ el }) => el === entry.target);
+      if (!card) continue;
+      const appeared = entry.isIntersecting && !card.visible;
+      card.visible = entry.isIntersecting;
+      if (appeared) this.#refresh(card);
+    }
+  }
+
+  #redraw(): void {
+    for (const card of this.#cards.values()) if (card.visible) card.draw();
+  }
+
+  #refresh(card: Card): void {
+    this.#working++;
+    card
+      .refresh()
+      .catch((error: unknown) => {
+        if (!isAbort(error)) card.fail(error);
+      })
+      .finally(() => {
+        this.#working--;
+        if (this.#working === 0) this.state.ready();
+      });
+  }
+}
+
+export const mount: Mount = (el, source, state) => new ScalarsView(el, source, state);

@@ -1,0 +1,25 @@
+// The shape every view has: mount(el, source, state) -> { update, destroy }. Views know no host and no framework.
+import type { Theme } from "../lib/palette";
+import type { Change, Route } from "../lib/route";
+import type { Index, Source } from "../source/source";
+
+export interface ViewState {
+  readonly index: Index;
+  readonly route: Route;
+  readonly theme: Theme;
+  /** Colour of each run by name. */
+  readonly colours: ReadonlyMap<string, string>;
+  /** Change keys of the address; `replace` leaves no entry in the history (sliders). */
+  navigate(change: Change, replace?: boolean): void;
+  /** The address of the same view with some keys changed. */
+  link(change: Change): string;
+  /** To be called when the data of the route is painted. */
+  ready(): void;
+}
+
+export interface View {
+  update(state: ViewState): void;
+  destroy(): void;
+}
+
+export type Mount = (el: HTMLElement, source: Source, state: ViewState) => View;

@@ -1,0 +1,268 @@
+// The feature maps of one picture stacked to a volume, or side by side as tiles.
+import { type Mode, VolumeScene } from "../gl/volume";
+import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
+import { COLOUR_MAPS, type ColourMap, table } from "../lib/colour";
+import { type Control, segmented, select, slider } from "../lib/controls";
+import { context2d, h, isTyping, put } from "../lib/dom";
+import { empty, Frame, failed, loading } from "../lib/frame";
+import { count, number, times } from "../lib/format";
+import { VirtualGrid } from "../lib/grid";
+import { colourBar } from "../lib/legend";
+import { Loader } from "../lib/loader";
+import { choiceOf, numberOf } from "../lib/route";
+import { PictureCache } from "../lib/sheet";
+import { fetchVolume, type VolumeData } from "../lib/volumedata";
+import { arrange, layerRange, mapPixels, shrink, type Voxels, valueAt } from "../lib/voxels";
+import type { RecordInfo, RunInfo, Source } from "../source/source";
+import { VolumePanel } from "./panels/volume";
+import type { Mount, View, ViewState } from "./view";
+
+const SHOWS = ["volume", "maps"] as const;
+const MODES: readonly Mode[] = ["composite", "maximum"];
+const SCALES = ["layer", "each"] as const;
+const TILE = 92;
+const EXPLAIN = "The feature maps that one picture causes in a layer, stacked by channel. Bright voxels are strong activations; the framed plane is the channel shown beside.";
+
+class VolumeView implements View {
+  readonly #frame: Frame;
+  readonly #loader = new Loader();
+  readonly #pictures = new PictureCache();
+  readonly #host = h("div", { class: "scene", tabindex: 0, role: "application", "aria-label": "Volume of feature maps: drag to turn, wheel to zoom" });
+  readonly #labels = Array.from({ length: 3 }, () => h("span", { class: "axis-label num", "aria-hidden": "true" }));
+  readonly #gridHost = h("div", { class: "scene-grid", "data-scroller": "" });
+  readonly #main = h("div", { class: "scene-main" });
+  readonly #panel: VolumePanel;
+  readonly #grid: VirtualGrid;
+  readonly #show: Control<(typeof SHOWS)[number]>;
+  readonly #mode: Control<Mode>;
+  readonly #scale: Control<(typeof SCALES)[number]>;
+  readonly #colour: Control<ColourMap>;
+  readonly #threshold: ReturnType<typeof slider>;
+  readonly #opacity: ReturnType<typeof slider>;
+  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
+  #run: RunInfo | undefined;
+  #data: VolumeData | undefined;
+  #scene: VolumeScene | undefined;
+  #voxels: Voxels | undefined;
+  #arranged = "";
+  #gridKey = "";
+
+  constructor(
+    el: HTMLElement,
+    private readonly source: Source,
+    private state: ViewState,
+  ) {
+    this.#frame = new Frame(el);
+    const set = (key: string, usual: string) => (value: string) => this.state.navigate({ [key]: value === usual ? null : value }, true);
+    this.#show = segmented("Show", [{ value: "volume", text: "Volume" }, { value: "maps", text: "All maps" }], "volume", set("show", "volume"));
+    this.#mode = segmented<Mode>("Mode", [{ value: "composite", text: "Composite" }, { value: "maximum", text: "Maximum", title: "Only the strongest value along the ray" }], "composite", set("mode", "composite"));
+    this.#scale = segmented("Scale", [{ value: "layer", text: "Layer", title: "One scale for all channels" }, { value: "each", text: "Each", title: "Every channel stretched to its own range" }], "layer", set("scale", "layer"));
+    this.#colour = select("Colours", COLOUR_MAPS.map((value) => ({ value, text: value })), "inferno", set("map", "inferno"));
+    const share = (value: number): string => value.toFixed(2);
+    this.#threshold = slider("Threshold", { min: 0, max: 0.95, step: 0.01 }, 0.12, (v) => this.state.navigate({ threshold: v }, true), share);
+    this.#opacity = slider("Opacity", { min: 0.02, max: 1, step: 0.02 }, 0.4, (v) => this.state.navigate({ opacity: v }, true), share);
+    const scene = { see: (place: number) => this.state.navigate({ ch: place }, true) };
+    this.#panel = new VolumePanel(source, this.#pictures, scene.see);
+    this.#grid = new VirtualGrid(this.#gridHost, { label: "Feature maps", minimum: TILE, rowHeight: TILE + 40, gap: 12, cell: (place, _, width) => this.#cell(place, width) });
+    window.addEventListener("keydown", this.#keys);
+    this.update(state);
+  }
+
+  update(state: ViewState): void {
+    this.state = state;
+    const { route, index } = state;
+    this.#run = chooseRun(index, "volume", route.params.run);
+    const tag = this.#run && chooseTag(this.#run, "volume", route.params.tag);
+    if (!this.#run || !tag) return this.#showEmpty();
+    const records = recordsOf(this.#run, "volume", tag);
+    const record = records.find(({ step }) => step === numberOf(route, "step", Number.NaN)) ?? records[records.length - 1];
+    if (this.#loader.isNew(`${this.#run.name}/${record.id}`)) this.#load(this.#run.name, record);
+    else if (this.#data) this.#paint(this.#data);
+  }
+
+  destroy(): void {
+    window.removeEventListener("keydown", this.#keys);
+    this.#loader.stop();
+    this.#grid.destroy();
+    this.#scene?.destroy();
+    this.#panel.destroy();
+    this.#pictures.clear();
+  }
+
+  #showEmpty(): void {
+    this.#frame.head({ view: "Volume", explain: EXPLAIN });
+    put(this.#frame.tools);
+    put(this.#frame.body, empty("No volume yet", "Record a layer's feature maps for a picture:", "convscope demo", "convscope inspect MODEL IMAGES -o RUN"));
+    this.state.ready();
+  }
+
+  #load(run: string, record: RecordInfo): void {
+    if (!this.#data) put(this.#frame.body, loading(record.tag));
+    this.#loader.run(
+      (signal) => fetchVolume(this.source, run, record.id, signal),
+      (data) => {
+        this.#data = data;
+        this.#arranged = "";
+        this.#panel.open(data, run);
+        this.#paint(data);
+        // Two frames: the first draws, the second is after it reached the screen.
+        requestAnimationFrame(() => requestAnimationFrame(() => this.state.ready()));
+      },
+      (error) => put(this.#frame.body, failed(error)),
+    );
+  }
+
+  #paint(data: VolumeData): void {
+    const { route } = this.state;
+    const show = choiceOf(route, "show", SHOWS);
+    const scale = choiceOf(route, "scale", SCALES);
+    this.#tools(show);
+    this.#head(data);
+    if (!this.#main.isConnected) put(this.#frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
+    put(this.#main, show === "volume" ? this.#host : this.#gridHost);
+    if (show === "maps" && !this.#grid.el.isConnected) put(this.#gridHost, this.#grid.el);
+    const arrangement = `${data.record.id}/${scale}`;
+    const fresh = arrangement !== this.#arranged;
+    if (fresh) this.#voxels = arrange(data.volume, data.order, scale === "layer");
+    this.#arranged = arrangement;
+    const place = Math.min(numberOf(route, "ch", 0), data.order.length - 1);
+    if (show === "volume") this.#paintVolume(data, place, fresh);
+    else this.#paintMaps(place);
+    if (this.#voxels) this.#panel.show(this.#voxels, place, this.#map(), this.#ends(data, place));
+  }
+
+  #tools(show: (typeof SHOWS)[number]): void {
+    const { route } = this.state;
+    this.#show.set(show);
+    this.#mode.set(choiceOf(route, "mode", MODES));
+    this.#scale.set(choiceOf(route, "scale", SCALES));
+    this.#colour.set(this.#mapName());
+    this.#threshold.set(numberOf(route, "threshold", 0.12));
+    this.#opacity.set(numberOf(route, "opacity", 0.4));
+    const controls = show === "volume" ? [this.#mode, this.#scale, this.#colour, this.#threshold, this.#opacity] : [this.#scale, this.#colour];
+    const wanted = [this.#show, ...controls].map((control) => control.el);
+    // Replacing a control while it is dragged would end the drag.
+    if (wanted.some((el, i) => this.#frame.tools.children[i] !== el) || this.#frame.tools.children.length !== wanted.length) put(this.#frame.tools, ...wanted);
+  }
+
+  #mapName = (): ColourMap => choiceOf(this.state.route, "map", ["inferno", ...COLOUR_MAPS.filter((name) => name !== "inferno")]);
+  #map = (): Uint8Array => table(this.#mapName());
+
+  #ends(data: VolumeData, place: number): HTMLElement {
+    const channel = data.order[place];
+    const own = choiceOf(this.state.route, "scale", SCALES) === "each";
+    const [low, high] = own ? [data.volume.scale[2 * channel], data.volume.scale[2 * channel + 1]] : layerRange(data.volume);
+    return colourBar(this.#mapName(), low, high, own ? "channel" : "layer");
+  }
+
+  #head(data: VolumeData): void {
+    const { record, volume, picture } = data;
+    const [low, high] = layerRange(volume);
+    this.#frame.head({
+      view: "Volume",
+      tag: record.tag,
+      ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
+      step: picture,
+      explain: EXPLAIN,
+      facts: [
+        { name: "channels × rows × columns", value: times(volume.channels, volume.height, volume.width) },
+        { name: "values", value: `${number(low, 3)} … ${number(high, 3)}`, title: "Drawn from 8-bit voxels with one scale per channel" },
+        { name: "order", value: data.orderName },
+        { name: "network", value: data.network },
+      ],
+    });
+  }
+
+  #paintVolume(data: VolumeData, place: number, fresh: boolean): void {
+    const scene = this.#open();
+    if (!scene || !this.#voxels) return;
+    const { route, theme } = this.state;
+    if (fresh) scene.setVoxels(shrink(this.#voxels, scene.largestSide));
+    scene.setLook({ mode: choiceOf(route, "mode", MODES), threshold: numberOf(route, "threshold", 0.12), opacity: numberOf(route, "opacity", 0.4) ** 1.5, colours: this.#map() });
+    scene.setSlice(place, data.order.length);
+    if (this.#host.dataset.theme !== theme) {
+      this.#host.dataset.theme = theme;
+      requestAnimationFrame(() => {
+        const style = getComputedStyle(this.#host);
+        scene.setColours(style.backgroundColor, theme === "dark" ? "#5b6b82" : "#8f8a80", style.getPropertyValue("--accent"));
+      });
+    }
+    const { channels, height, width } = this.#voxels;
+    [`${count(channels)} channels`, `${height} rows`, `${width} columns`].forEach((text, i) => {
+      put(this.#labels[i], text);
+    });
+  }
+
+  #open(): VolumeScene | undefined {
+    if (this.#scene || this.#host.querySelector(".failed")) return this.#scene;
+    put(this.#host, ...this.#labels);
+    try {
+      this.#scene = new VolumeScene(this.#host, "Ray-marched volume of the feature maps", () => this.#placeLabels());
+    } catch (error) {
+      put(this.#host, failed(error));
+    }
+    this.#arranged = "";
+    if (this.#scene && this.#voxels) this.#scene.setVoxels(shrink(this.#voxels, this.#scene.largestSide));
+    return this.#scene;
+  }
+
+  #placeLabels(): void {
+    if (!this.#scene) return;
+    const places: readonly (readonly [number, number, number])[] = [[0.5, -0.5, 0], [-0.5, 0, 0.5], [0, -0.5, 0.5]];
+    const centre = this.#scene.project(0, 0, 0);
+    places.forEach((place, i) => {
+      const at = this.#scene?.project(...place) ?? centre;
+      const away = Math.hypot(at.x - centre.x, at.y - centre.y) || 1;
+      const [x, y] = [at.x + (30 * (at.x - centre.x)) / away, at.y + (18 * (at.y - centre.y)) / away];
+      this.#labels[i].style.transform = `translate(${x}px, ${y}px) translate(-50%, -50%)`;
+    });
+  }
+
+  #paintMaps(place: number): void {
+    const wanted = (this.state.route.params.q ?? "").trim();
+    const data = this.#data;
+    if (!data) return;
+    const all = Array.from(data.order.keys());
+    const shown = /^\d+$/.test(wanted) ? all.filter((one) => String(data.order[one]).startsWith(wanted)) : all;
+    const key = JSON.stringify([this.#arranged, this.#mapName(), wanted]);
+    if (key !== this.#gridKey || !this.#grid.el.childElementCount) {
+      this.#gridKey = key;
+      this.#grid.show(shown);
+    }
+    for (const cell of this.#grid.el.querySelectorAll<HTMLElement>("[data-place]")) cell.setAttribute("aria-current", String(Number(cell.dataset.place) === place));
+  }
+
+  #cell(place: number, width: number): HTMLElement {
+    const [data, voxels] = [this.#data, this.#voxels];
+    if (!data || !voxels) return h("div");
+    const channel = data.order[place];
+    const canvas = h("canvas", { width: voxels.width, height: voxels.height, role: "img", "aria-label": `feature map ${channel}` });
+    context2d(canvas).putImageData(mapPixels(voxels, place, this.#map()), 0, 0);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${Math.min(TILE + 14, (width * voxels.height) / voxels.width)}px`;
+    const high = data.volume.scale[2 * channel + 1];
+    const button = h(
+      "button",
+      { type: "button", class: "map-cell", "data-place": place, "aria-label": `channel ${channel}, largest ${number(high)}`, onclick: () => this.state.navigate({ ch: place }, true) },
+      canvas,
+      h("span", { class: "filter-caption num" }, h("span", {}, channel), h("span", { class: "muted" }, number(high, 3))),
+    );
+    canvas.addEventListener("pointermove", (event) => {
+      const box = canvas.getBoundingClientRect();
+      const row = Math.min(voxels.height - 1, Math.floor((voxels.height * (event.clientY - box.top)) / box.height));
+      const column = Math.min(voxels.width - 1, Math.floor((voxels.width * (event.clientX - box.left)) / box.width));
+      this.#panel.read(channel, Math.max(0, row), Math.max(0, column), valueAt(data.volume, channel, Math.max(0, row), Math.max(0, column)));
+    });
+    return h("div", { role: "listitem" }, button);
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (isTyping(event) || !this.#data || event.target === this.#host || event.target instanceof HTMLInputElement) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
+    const place = numberOf(this.state.route, "ch", 0) + by;
+    if (place >= 0 && place < this.#data.order.length) this.state.navigate({ ch: place }, true);
+  }
+}
+
+export const mount: Mount = (el, source, state) => new VolumeView(el, source, state);
