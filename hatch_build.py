@@ -92,7 +92,7 @@ def run_npm(arguments: list[str], web: Path) -> None:
         check=False,
     )
     if done.returncode:
-        sys.stderr.write(done.stdout[-4000:])
+        sys.stderr.write(done.stdout if len(done.stdout) < 8000 else f"{done.stdout[:4000]}\n…\n{done.stdout[-4000:]}")
         raise SystemExit(
             f"convscope: the front end could not be built: 'npm {' '.join(arguments)}' in {web} ended with code "
             f"{done.returncode} (its output is above). If the npm registry is out of reach, install a released "

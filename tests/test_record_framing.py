@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convscope.formats import record
 from convscope.formats.crc32c import mask
 from convscope.formats.record import Bytes, Frames, frame, read_frames, same_length
 
@@ -103,3 +104,13 @@ def test_a_record_overwritten_half_way_hides_nothing_behind_it() -> None:
 def test_same_length_groups_keep_their_order() -> None:
     groups = same_length(np.array([3, 5, 3, 5, 7]))
     assert [group.tolist() for group in groups] == [[0, 2], [1, 3], [4]]
+
+
+def test_headers_are_followed_one_by_one_only_until_they_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = []
+    real = record._walk
+    monkeypatch.setattr(record, "_walk", lambda *place: walked.append(real(*place)) or walked[-1])
+    items = [b"the first is longer", *([b"a", b"bb", b"ccc"] * 10_000), b"a", *([b"longer"] * 10_000)]
+    data = b"".join(map(frame, items))
+    assert contents(data, read_frames(as_array(data))) == items
+    assert sum(map(len, walked)) < 2000

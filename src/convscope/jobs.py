@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from convscope.embed import Embedding, Projection
+from convscope.embed import Projection
 from convscope.inspect.attribution import Projections
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.patches import shrink, tile_size
@@ -33,7 +33,6 @@ Progress = Callable[[int, int], None]
 PUBLISH_SECONDS: Final = 3.0
 FRAME_EVERY: Final = 10
 CHANNELS_AT_ONCE: Final = 64
-THUMBNAIL: Final = 48
 
 
 def record_filters(model: Model, writer: SummaryWriter, layers: Sequence[str], *, step: int = 0) -> None:
@@ -148,24 +147,14 @@ def record_embedding(
     writer: SummaryWriter,
     *,
     layer: str,
-    count: int,
+    count: int | None = None,
     seed: int = 0,
     iterations: int = 750,
     columns: Mapping[str, Sequence[Any]] | None = None,
     progress: Progress | None = None,
 ) -> Projection:
     """Embed the first ``count`` pictures by a layer, write PCA at once and t-SNE while it converges."""
-    count = min(count, len(images))
-    embedding = Embedding(
-        vectors(model, images, layer, count),
-        None if images.labels is None else np.asarray(images.labels)[:count],
-        label_names=images.label_names,
-        columns=columns or {},
-        thumbnails=thumbnails(images, count),
-        layer=layer,
-        network=model.name,
-        dataset=images.name,
-    )
+    embedding = model.embed(images, layer, count=count, columns=columns)
     identity = writer.add(embedding, layer)
     writer.add(replace(embedding.project("pca"), embedding=identity), f"{layer}/pca")
     writer.flush()
@@ -181,15 +170,6 @@ def record_embedding(
     if progress:
         progress(iterations, iterations)
     return final
-
-
-def thumbnails(images: ImageSet, count: int) -> npt.NDArray[np.uint8]:
-    """Return the first ``count`` pictures at most 48 pixels a side, aspect kept: ``(count, h, w, c)``."""
-    shown = [images.display(i) for i in range(count)]
-    height = max(picture.shape[0] for picture in shown)
-    width = max(picture.shape[1] for picture in shown)
-    size = tile_size((height, width), THUMBNAIL)
-    return np.stack([shrink(picture, size) for picture in shown])
 
 
 def record_volumes(
@@ -217,15 +197,6 @@ def picture_name(images: ImageSet, number: int) -> str:
     """Return what to call a picture: its file in a folder, else its number."""
     files: Sequence[str] = getattr(images, "files", ())
     return Path(files[number]).stem if files else f"{images.name} {number}"
-
-
-def vectors(model: Model, images: ImageSet, layer: str, count: int, batch: int = 250) -> npt.NDArray[np.float32]:
-    """Return a layer's answer to the first ``count`` pictures, ``(count, D)``: feature maps are averaged over space."""
-    parts = []
-    for start in range(0, count, batch):
-        answer = model.activations(images.images(start, min(start + batch, count)), layer)
-        parts.append(answer.mean((2, 3)) if answer.ndim == 4 else answer.reshape(len(answer), -1))
-    return np.concatenate(parts)
 
 
 def inspect_folder(

@@ -32,7 +32,7 @@ _DTYPES: Final = {
     6: ("<i1", 7),
     9: ("<i8", 10),
     10: ("?", 11),
-    19: ("<f2", 0),
+    19: ("<f2", 13),
 }
 
 
@@ -301,6 +301,8 @@ def _listed(payloads: list[wire.Payload], dtype: str) -> npt.NDArray[Any]:
     if dtype in ("<f4", "<f8"):
         return np.concatenate([np.zeros(0, dtype), *(wire.as_array(item, dtype) for item in payloads)])
     numbers = [number for item in payloads for number in wire.as_integers(item)]
+    if dtype == "<f2":  # listed as their bits
+        return np.array(numbers, np.int64).astype("<u2").view(dtype)
     return np.array(numbers, np.int64).astype(dtype)
 
 

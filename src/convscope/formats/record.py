@@ -111,11 +111,11 @@ def _chain(data: Bytes, start: int) -> tuple[Index, Index, int]:
     position, count = start, _PATTERN
     while sizes := _walk(memory, position, count):
         pattern = np.array(sizes, np.int64)
-        period = _period(pattern)
-        if period:
+        period = _period(pattern[-_PATTERN:])
+        if period and len(pattern) <= _PATTERN:
             repeats = _repeats(data, position, pattern[:period])
             pattern = np.tile(pattern[:period], repeats)
-        count = _PATTERN if period else min(2 * count, _LONGEST_WALK)
+        count = _PATTERN if period else min(2 * count, _LONGEST_WALK)  # longer walks while there is no pattern
         ends = position + np.cumsum(pattern)
         found.append((ends - pattern, pattern - OVERHEAD))
         position = int(ends[-1])
@@ -138,7 +138,7 @@ def _walk(memory: memoryview, position: int, count: int) -> list[int]:
 
 def _period(sizes: Index) -> int:
     """Return the smallest period that the sizes show at least twice, or 0."""
-    for period in range(1, len(sizes) // 2 + 1) if len(sizes) <= _PATTERN else ():
+    for period in range(1, len(sizes) // 2 + 1):
         if (sizes[period:] == sizes[:-period]).all():
             return period
     return 0

@@ -108,12 +108,14 @@ class Preprocessing:
     def normalise(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return fitted pictures ``(..., H, W, c)`` as the network's input ``(..., C, H, W)``, float32."""
         ordered = pixels[..., ::-1] if self.order == "BGR" else pixels
-        values = ordered * np.float32(self.scale)
+        planes = np.moveaxis(ordered, -1, -3)
+        values = np.empty(planes.shape, np.float32)
+        np.multiply(planes, np.float32(self.scale), out=values)
         if any(self.mean):
-            values -= np.asarray(self.mean, np.float32)
+            values -= np.asarray(self.mean, np.float32).reshape(-1, 1, 1)
         if any(part != 1 for part in self.std):
-            values /= np.asarray(self.std, np.float32)
-        return np.ascontiguousarray(np.moveaxis(values, -1, -3))
+            values /= np.asarray(self.std, np.float32).reshape(-1, 1, 1)
+        return values
 
     def to_input(self, picture: Image | npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return one picture as the network's input ``(C, H, W)``."""

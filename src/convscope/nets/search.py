@@ -72,9 +72,14 @@ class Search:
 
 
 def to_tensor(images: npt.NDArray[Any], network: nn.Module) -> Tensor:
-    """Return images as a tensor of the dtype and on the device of the network's parameters."""
+    """Return images as a tensor of the dtype and on the device of the network's parameters.
+
+    They are copied into memory of torch's own: from the strides of a single channel torch may conclude that memory is
+    channels-last, and a convolution of another memory format gives other last bits.
+    """
     first = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
-    return torch.from_numpy(np.ascontiguousarray(images)).to(first)
+    pixels = torch.empty(images.shape, dtype=first.dtype, device=first.device)
+    return pixels.copy_(torch.from_numpy(images if images.flags.writeable else images.copy()))
 
 
 def reduced(values: Tensor, first: int, state: ChannelTopK) -> ChannelTopK:

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.arrays import as_numpy
+from convscope.embed import Embedding
 from convscope.errors import InputError, missing_extra, not_found
 from convscope.inspect.attribution import Projections, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import ChannelTopK, TopK
 from convscope.nets.data import ImageSet, Preprocessing
+from convscope.nets.embedding import embed
 from convscope.scale.local import InProcess, run_pass
 from convscope.scale.plan import Plan
 
@@ -315,6 +317,33 @@ class Model:
                 f"this result of layer {top.layer!r} is not of this network and these images; search again"
             )
         return backward.attribute(self.network, top, dataset, tap, rule, channels, progress)
+
+    def embed(
+        self,
+        dataset: ImageSet,
+        layer: str,
+        *,
+        count: int | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Embedding:
+        """Embed images by a layer's output; feature maps are averaged over their positions (METHODS §9).
+
+        Parameters
+        ----------
+        dataset, count
+            The images, and how many of them; all by default.
+        layer
+            A layer's name.
+        columns
+            More that is known of each image, for search: name → values.
+        """
+        self._check_dataset(dataset)
+        self.layer(layer)
+
+        def answer(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+            return np.asarray(self.activations(images, layer))
+
+        return embed(answer, dataset, count, columns, layer=layer, network=self.name)
 
     def project(
         self, image: Any, layer: str, channel: int, position: tuple[int, int] | None = None, rule: str = "deconvnet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -39,9 +40,8 @@ def read_weights(path: Path) -> Weights:
     try:
         return reader(path)
     except (pickle.UnpicklingError, ValueError, EOFError, KeyError, AttributeError, RuntimeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path} does not hold weights that can be read safely ({str(error)[:200]})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path} does not hold weights that can be read safely ({reason})") from error
 
 
 def _npz(path: Path) -> Weights:
@@ -51,7 +51,7 @@ def _npz(path: Path) -> Weights:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except BadZipFile as error:
-        raise FormatError(f"{path} is not an .npz file ({error})") from error
+        raise ValueError(f"not an .npz file: {error}") from error
 
 
 def _safetensors(path: Path) -> Weights:
@@ -61,16 +61,18 @@ def _safetensors(path: Path) -> Weights:
     try:
         return dict(load_file(path))
     except SafetensorError as error:
-        raise FormatError(f"{path} is not a .safetensors file ({error})") from error
+        raise ValueError(f"not a .safetensors file: {error}") from error
 
 
 def _torch(path: Path) -> Weights:
     import torch
 
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it announces pickles it is about to refuse
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise FormatError(f"{path} holds no state dictionary of tensors; save one with torch.save(net.state_dict(), …)")
+        raise ValueError("no state dictionary of tensors; save one with torch.save(net.state_dict(), …)")
     return {str(name).removeprefix("module."): value.float().numpy() for name, value in state.items()}
 
 
@@ -100,7 +102,7 @@ def _flat(tree: Any, prefix: str = "") -> Weights:
     if isinstance(tree, np.ndarray) and tree.dtype.kind == "f":
         return {prefix: tree}
     if not isinstance(tree, dict):
-        raise FormatError(
+        raise ValueError(
             f"expected a dictionary of float arrays, found a {type(tree).__name__} at {prefix or 'its top'!r}"
         )
     found: Weights = {}

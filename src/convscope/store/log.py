@@ -19,6 +19,7 @@ from convscope.formats.events import encode_file_version, encode_session_start
 from convscope.formats.record import frame
 from convscope.store import journal as journals
 from convscope.store.journal import Journal
+from convscope.store.recovery import recover
 
 PREFIX: Final = "events.out.tfevents."
 _ROWS_AT_ONCE: Final = 1 << 14
@@ -71,7 +72,7 @@ class EventLog:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             for left_over in sorted(self.directory.glob(f"{PREFIX}*{journals.SUFFIX}")):
-                journals.recover(left_over)
+                recover(left_over)
             self._journal, self._path, self._file = _create(self.directory, self._suffix)
         except OSError as error:
             if isinstance(error, StorageError):

@@ -13,9 +13,10 @@ from convscope.errors import FormatError, NotFoundError, StorageError, not_found
 from convscope.formats import events
 from convscope.formats.scalars import ScalarBatch, by_tag
 from convscope.store.index import Index
-from convscope.store.journal import SUFFIX, read_journal
+from convscope.store.journal import SUFFIX
 from convscope.store.reader import EventFile
 from convscope.store.records import DIRECTORY, Record
+from convscope.store.recovery import read_journal
 from convscope.store.results import Entry, Histogram, Location, Picture, Scalars, Text
 
 _MARK = "tfevents"

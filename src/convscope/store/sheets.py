@@ -109,9 +109,9 @@ def check_layout(name: str, plan: Any) -> dict[str, Any]:
     sizes = [*plan["tile"], *(plan.get(key) for key in numbers)]
     if len(sizes) != 7 or not all(type(size) is int and 0 <= size <= 1 << 31 for size in sizes) or not sizes[4]:
         raise FormatError(f"picture {name!r} has a layout with impossible sizes")
-    height, width, gutter, columns, rows, total, _ = sizes
+    height, width, gutter, columns, rows, total, channels = sizes
     too_large = max(columns * (width + 2 * gutter), rows * (height + 2 * gutter)) > 2 * LONGEST_SIDE
-    if too_large or len(plan["files"]) != -(-total // rows):
+    if too_large or channels not in (1, 3) or len(plan["files"]) != -(-total // rows):
         raise FormatError(f"picture {name!r} has a layout that does not fit its files")
     for file in plan["files"]:
         if not isinstance(file, str) or not _is_inside(file):

@@ -84,8 +84,8 @@ def api_routes(source: Source) -> list[Route]:
         return binary(source.series(ask(request, "run"), ask(request, "kind"), ask(request, "tag"), start))
 
     def image(request: Request) -> Response:
-        png = source.image(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
-        return Response(png, media_type="image/png", headers=FRESH)
+        content, kind = source.image(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
+        return Response(content, media_type=kind, headers=FRESH)
 
     def record(request: Request) -> Response:
         return JSONResponse(source.record(ask(request, "run"), ask(request, "id")), headers=IMMUTABLE)

@@ -37,8 +37,8 @@ class Source(Protocol):
         """Return the points of a curve, histogram or picture series from number ``start`` on, as safetensors."""
         ...
 
-    def image(self, run: str, tag: str, number: int) -> bytes:
-        """Return one logged picture as PNG."""
+    def image(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
+        """Return one logged picture as it is stored, and its media type."""
         ...
 
     def record(self, run: str, record: str) -> Mapping[str, Any]:
@@ -86,12 +86,12 @@ class LogdirSource:
             raise not_found("kind of series", kind, SERIES)
         return wire(SERIES[kind](self._logdir.run(run), tag, max(start, 0)))
 
-    def image(self, run: str, tag: str, number: int) -> bytes:
-        """Return one logged picture as PNG."""
+    def image(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
+        """Return one logged picture as it is stored, and its media type."""
         pictures = self._logdir.run(run).images(tag)
         if not 0 <= number < len(pictures):
             raise NotFoundError(f"no picture {number} under {tag!r}; there are {len(pictures)}, counted from 0")
-        return pictures[number].png
+        return pictures[number].png, pictures[number].media_type
 
     def record(self, run: str, record: str) -> Mapping[str, Any]:
         """Return a record's description."""

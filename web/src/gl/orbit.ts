@@ -59,8 +59,9 @@ export class Orbit {
     this.#home = { target: new Vector3(), ...home };
   }
 
-  reset(): void {
-    this.fly(this.#home.target, this.#home.distance, this.#home.yaw, this.#home.pitch);
+  reset(slowly = true): void {
+    if (slowly) this.fly(this.#home.target, this.#home.distance, this.#home.yaw, this.#home.pitch);
+    else this.#set(this.#home, false);
   }
 
   /** Move the camera to look at `target` from `distance`. */
@@ -74,7 +75,12 @@ export class Orbit {
       const time = Math.min(1, (now - start) / FLY_MS);
       const ease = 1 - (1 - time) ** 3;
       const blend = (a: number, b: number): number => a + (b - a) * ease;
-      const pose = { target: from.target.clone().lerp(to.target, ease), distance: blend(from.distance, to.distance), yaw: blend(from.yaw, to.yaw), pitch: blend(from.pitch, to.pitch) };
+      const pose = {
+        target: from.target.clone().lerp(to.target, ease),
+        distance: blend(from.distance, to.distance),
+        yaw: blend(from.yaw, to.yaw),
+        pitch: blend(from.pitch, to.pitch),
+      };
       this.#set(pose, time < 1);
       if (time < 1) this.#frame = requestAnimationFrame(step);
     };
@@ -94,7 +100,11 @@ export class Orbit {
 
   #place(): void {
     const { target, distance, yaw, pitch } = this.#pose;
-    const offset = new Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch));
+    const offset = new Vector3(
+      Math.sin(yaw) * Math.cos(pitch),
+      Math.sin(pitch),
+      Math.cos(yaw) * Math.cos(pitch),
+    );
     this.camera.position.copy(target).addScaledVector(offset, distance);
     this.camera.lookAt(target);
     this.camera.updateProjectionMatrix();
@@ -138,12 +148,18 @@ export class Orbit {
     const scale = this.#unitsPerPixel();
     const [right, up] = [new Vector3(), new Vector3()];
     this.camera.matrixWorld.extractBasis(right, up, new Vector3());
-    const target = this.#pose.target.clone().addScaledVector(right, -dx * scale).addScaledVector(up, dy * scale);
+    const target = this.#pose.target
+      .clone()
+      .addScaledVector(right, -dx * scale)
+      .addScaledVector(up, dy * scale);
     this.#set({ ...this.#pose, target }, this.dragging);
   }
 
   #unitsPerPixel(): number {
-    return (2 * this.#pose.distance * Math.tan((this.camera.fov * Math.PI) / 360)) / Math.max(1, this.el.clientHeight);
+    return (
+      (2 * this.#pose.distance * Math.tan((this.camera.fov * Math.PI) / 360)) /
+      Math.max(1, this.el.clientHeight)
+    );
   }
 
   #zoom(factor: number, moving: boolean): void {
@@ -159,13 +175,21 @@ export class Orbit {
       // Keep what is under the pointer where it is.
       const box = this.el.getBoundingClientRect();
       const shift = 1 - before / this.#unitsPerPixel();
-      this.#pan(-(event.clientX - box.left - box.width / 2) * shift, -(event.clientY - box.top - box.height / 2) * shift);
+      this.#pan(
+        -(event.clientX - box.left - box.width / 2) * shift,
+        -(event.clientY - box.top - box.height / 2) * shift,
+      );
     }
     this.changed(false);
   }
 
   #key(event: KeyboardEvent): void {
-    const arrows: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const arrows: Record<string, [number, number]> = {
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, 1],
+      ArrowDown: [0, -1],
+    };
     const by = arrows[event.key];
     if (by) {
       if (this.flat) this.#pan(-by[0] * 40, by[1] * 40);

@@ -1,5 +1,16 @@
 // Points of an embedding: dots far away, thumbnails near, a ring in the colour of the class.
-import { BufferAttribute, BufferGeometry, CanvasTexture, GLSL3, LinearFilter, LinearMipmapLinearFilter, Points, RawShaderMaterial, Scene, Vector3 } from "three";
+import {
+  BufferAttribute,
+  BufferGeometry,
+  CanvasTexture,
+  GLSL3,
+  LinearFilter,
+  LinearMipmapLinearFilter,
+  Points,
+  RawShaderMaterial,
+  Scene,
+  Vector3,
+} from "three";
 import type { Atlas } from "../lib/atlas";
 import { Orbit } from "./orbit";
 import { Stage } from "./stage";
@@ -8,32 +19,36 @@ export type Detail = "dots" | "auto" | "thumbnails";
 export const NORMAL = 0;
 export const DIM = 1;
 export const STRONG = 2;
+/** Still a picture, but in the background. */
+export const SOFT = 3;
 
 const VERTEX = `
 precision highp float;
 uniform mat4 modelViewMatrix, projectionMatrix;
 uniform float scale, size, threshold, least, columns, ratio, chosen;
+uniform vec3 accent;
 in vec3 position;
 in vec3 colour;
 in float state;
 out vec3 ring;
 out vec2 tile;
-out float thumbnail, dim, pixels;
+out float thumbnail, fade, pixels;
 void main() {
   gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
   float near = size * scale / gl_Position.w;
   bool picked = float(gl_VertexID) == chosen;
-  bool strong = state > 1.5 || picked;
+  bool strong = (state > 1.5 && state < 2.5) || picked;
   float dot = clamp(near * 0.34, 4.5 * ratio, 11.0 * ratio);
   float large = max(near, (strong ? max(least, 26.0 * ratio) : least));
   thumbnail = threshold < 0.0 ? 0.0 : strong ? 1.0 : smoothstep(threshold * 0.82, threshold * 1.15, near + least);
-  dim = state > 0.5 && state < 1.5 && !picked ? 1.0 : 0.0;
+  float dim = state > 0.5 && state < 1.5 && !picked ? 1.0 : 0.0;
   thumbnail *= 1.0 - dim;
+  fade = picked ? 0.0 : state > 2.5 ? 0.7 : dim * 0.72;
   pixels = mix(dot * (strong ? 1.5 : 1.0), large, thumbnail) * (picked ? 1.5 : 1.0);
   if (dim > 0.5) pixels = 3.5 * ratio;
   gl_PointSize = pixels;
   gl_Position.z -= (picked ? 0.02 : strong ? 0.01 : 0.0) * gl_Position.w;
-  ring = colour;
+  ring = picked ? accent : colour;
   float i = float(gl_VertexID);
   tile = vec2(mod(i, columns), floor(i / columns));
 }`;
@@ -45,7 +60,7 @@ uniform float columns, ready;
 uniform vec3 behind;
 in vec3 ring;
 in vec2 tile;
-in float thumbnail, dim, pixels;
+in float thumbnail, fade, pixels;
 out vec4 result;
 void main() {
   vec2 p = gl_PointCoord * 2.0 - 1.0;
@@ -55,12 +70,12 @@ void main() {
   float edge = length(max(q, 0.0)) + min(max(q.x, q.y), 0.0) - corner;
   float alpha = 1.0 - smoothstep(-soft, 0.0, edge);
   if (alpha < 0.03) discard;
-  float width = mix(2.0, clamp(pixels * 0.05, 1.6, 4.0) / pixels * 2.0, thumbnail);
+  float width = mix(2.0, clamp(pixels * 0.05, 1.3, 4.0) / pixels * 2.0, thumbnail);
   float inner = smoothstep(-width - soft, -width, edge);
   vec3 picture = texture(atlas, (tile + 0.02 + 0.96 * gl_PointCoord) / columns).rgb;
   vec3 colour = mix(mix(ring, picture, ready), ring, inner);
   colour = mix(ring, colour, thumbnail);
-  result = vec4(mix(colour, behind, dim * 0.72), alpha);
+  result = vec4(mix(colour, behind, fade), alpha);
 }`;
 
 export class PointsScene {
@@ -73,6 +88,7 @@ export class PointsScene {
   readonly #state: Float32Array;
   #texture: CanvasTexture | undefined;
   #detail: Detail = "auto";
+  #flat: boolean | undefined;
 
   constructor(
     host: HTMLElement,
@@ -88,7 +104,19 @@ export class PointsScene {
       vertexShader: VERTEX,
       fragmentShader: FRAGMENT,
       transparent: true,
-      uniforms: { scale: uniform(1), size: uniform(2.5 / Math.sqrt(count)), threshold: uniform(12), least: uniform(0), columns: uniform(1), ratio: uniform(1), chosen: uniform(-1), atlas: uniform(null), ready: uniform(0), behind: uniform(new Vector3(1, 1, 1)) },
+      uniforms: {
+        scale: uniform(1),
+        size: uniform(2.5 / Math.sqrt(count)),
+        threshold: uniform(12),
+        least: uniform(0),
+        columns: uniform(1),
+        ratio: uniform(1),
+        chosen: uniform(-1),
+        atlas: uniform(null),
+        ready: uniform(0),
+        behind: uniform(new Vector3(1, 1, 1)),
+        accent: uniform(new Vector3(0, 0, 0)),
+      },
     });
     this.#geometry.setAttribute("position", new BufferAttribute(this.#positions, 3));
     this.#geometry.setAttribute("colour", new BufferAttribute(new Float32Array(3 * count), 3));
@@ -97,7 +125,14 @@ export class PointsScene {
     points.frustumCulled = false;
     this.#scene.add(points);
     this.orbit = new Orbit(host, () => this.#stage?.request(), { distance: 3.1, yaw: 0.5, pitch: 0.35 });
-    this.#stage = new Stage(host, label, this.#scene, () => this.orbit.camera, (width, height) => this.#resized(width, height), drawn);
+    this.#stage = new Stage(
+      host,
+      label,
+      this.#scene,
+      () => this.orbit.camera,
+      (width, height) => this.#resized(width, height),
+      drawn,
+    );
   }
 
   get positions(): Float32Array {
@@ -114,21 +149,35 @@ export class PointsScene {
     this.#stage.request();
   }
 
-  setFlat(flat: boolean): void {
-    const home = flat ? { distance: 3.2, yaw: 0, pitch: 0 } : { distance: 3.3, yaw: 0.5, pitch: 0.35 };
-    const changed = this.orbit.flat !== flat;
-    this.orbit.flat = flat;
+  /** Whether the positions lie in a plane; the camera goes home when that changes. */
+  setFlat(flat: boolean, points: Float32Array): void {
+    const home = flat
+      ? { distance: this.#flatDistance(points), yaw: 0, pitch: 0 }
+      : { distance: 3.1, yaw: 0.5, pitch: 0.35 };
+    const changed = this.#flat !== flat;
+    this.#flat = this.orbit.flat = flat;
     this.orbit.setHome(home);
-    if (changed) this.orbit.reset();
+    if (changed) this.orbit.reset(false);
   }
 
-  setColours(rgb: Float32Array, background: string): void {
+  /** From how far away all points are seen, with room for a thumbnail. */
+  #flatDistance(points: Float32Array): number {
+    let [x, y] = [0.1, 0.1];
+    for (let i = 0; i < this.count; i++) {
+      x = Math.max(x, Math.abs(points[3 * i]));
+      y = Math.max(y, Math.abs(points[3 * i + 1]));
+    }
+    const half = Math.max(y, x / this.orbit.camera.aspect);
+    return (Math.min(half, 1.6) * 1.07) / Math.tan((this.orbit.camera.fov * Math.PI) / 360);
+  }
+
+  setColours(rgb: Float32Array, background: string, accent: string): void {
     const attribute = this.#geometry.getAttribute("colour") as BufferAttribute;
     attribute.set(rgb);
     attribute.needsUpdate = true;
     this.#stage.background = background;
-    const [r, g, b] = (background.match(/\d+/g) ?? ["255", "255", "255"]).map(Number);
-    this.#uniform("behind", new Vector3(r / 255, g / 255, b / 255));
+    this.#uniform("behind", components(background));
+    this.#uniform("accent", components(accent));
   }
 
   setStates(states: ArrayLike<number>): void {
@@ -162,7 +211,9 @@ export class PointsScene {
   /** The point drawn nearest to (x, y) CSS pixels of the canvas, -1 if none is within reach. */
   pick(x: number, y: number, reach = 16): number {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const matrix = this.orbit.camera.projectionMatrix.clone().multiply(this.orbit.camera.matrixWorldInverse).elements;
+    const matrix = this.orbit.camera.projectionMatrix
+      .clone()
+      .multiply(this.orbit.camera.matrixWorldInverse).elements;
     let best = -1;
     let least = reach * reach;
     for (let i = 0; i < this.count; i++) {
@@ -222,4 +273,10 @@ export class PointsScene {
     uniforms.least.value = this.#detail === "thumbnails" ? 22 * ratio : 0;
     this.#stage?.request();
   }
+}
+
+/** "rgb(1 2 3)" as shaders take it. */
+function components(colour: string): Vector3 {
+  const [r, g, b] = (colour.match(/\d+/g) ?? ["255", "255", "255"]).map(Number);
+  return new Vector3(r / 255, g / 255, b / 255);
 }

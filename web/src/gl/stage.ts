@@ -24,9 +24,16 @@ export class Stage {
   ) {
     this.canvas = h("canvas", { class: "gl", "aria-label": label, role: "img" });
     try {
-      this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, alpha: false, powerPreference: "high-performance" });
+      this.renderer = new WebGLRenderer({
+        canvas: this.canvas,
+        antialias: true,
+        alpha: false,
+        powerPreference: "high-performance",
+      });
     } catch {
-      throw new WebGLMissing("This view needs WebGL 2, which this browser does not offer: turn on hardware or software rendering in its settings.");
+      throw new WebGLMissing(
+        "This view needs WebGL 2, which this browser does not offer: turn on hardware or software rendering in its settings.",
+      );
     }
     host.prepend(this.canvas);
     this.canvas.addEventListener("webglcontextrestored", () => this.request());

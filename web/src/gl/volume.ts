@@ -1,10 +1,35 @@
 // A stack of feature maps as a ray-marched volume in a wire box, with one channel as a plane.
-import { BackSide, BoxGeometry, BufferAttribute, BufferGeometry, Color, Data3DTexture, DataTexture, EdgesGeometry, GLSL3, LinearFilter, LineBasicMaterial, LineLoop, LineSegments, Mesh, RawShaderMaterial, RedFormat, RGBAFormat, Scene, UnsignedByteType, Vector3 } from "three";
+import {
+  BackSide,
+  BoxGeometry,
+  BufferAttribute,
+  BufferGeometry,
+  Color,
+  Data3DTexture,
+  DataTexture,
+  EdgesGeometry,
+  GLSL3,
+  LinearFilter,
+  LineBasicMaterial,
+  LineLoop,
+  LineSegments,
+  Mesh,
+  RawShaderMaterial,
+  RedFormat,
+  RGBAFormat,
+  Scene,
+  UnsignedByteType,
+  Vector3,
+} from "three";
 import type { Voxels } from "../lib/voxels";
 import { Orbit } from "./orbit";
 import { Stage } from "./stage";
 
 export type Mode = "composite" | "maximum";
+
+/** Samples along the diagonal of the box: at rest, and while it moves. */
+const FINE = 520;
+const COARSE = 180;
 
 export interface Look {
   readonly mode: Mode;
@@ -43,7 +68,7 @@ void main() {
   if (near >= far) discard;
   float plane = slice < 0.0 ? -1.0 : (0.5 - (slice + 0.5) / depth - eye.z) / ray.z;
   float span = length(ray * extent), stride = length(extent) / steps / span;
-  float t = near + stride * noise(gl_FragCoord.xy), strongest = 0.0;
+  float t = near + stride * (0.25 + 0.5 * noise(gl_FragCoord.xy)), strongest = 0.0;
   vec4 sum = vec4(0.0);
   bool passed = plane < near || plane > far;
   for (int i = 0; i < 1024; i++) {
@@ -53,7 +78,7 @@ void main() {
       vec3 p = eye + ray * plane + 0.5;
       float v = texture(voxels, vec3(p.x, 1.0 - p.y, (slice + 0.5) / depth)).r;
       vec3 c = texture(colours, vec2(v * 0.996 + 0.002, 0.5)).rgb;
-      float alpha = 0.3 + 0.65 * smoothstep(0.0, 0.25, v);
+      float alpha = 0.1 + 0.85 * smoothstep(0.0, 0.3, v);
       sum += (1.0 - sum.a) * vec4(c * alpha, alpha);
     }
     vec3 p = eye + ray * t + 0.5;
@@ -61,7 +86,7 @@ void main() {
     if (mode == 1) strongest = max(strongest, v);
     else if (v > threshold) {
       float share = (v - threshold) / (1.0 - threshold + 1e-4);
-      float alpha = 1.0 - pow(1.0 - clamp(opacity * share, 0.0, 0.995), stride * span * 60.0);
+      float alpha = 1.0 - pow(1.0 - clamp(opacity * share, 0.0, 0.995), stride * span * 160.0);
       sum += (1.0 - sum.a) * alpha * vec4(texture(colours, vec2(v * 0.996 + 0.002, 0.5)).rgb, 1.0);
     }
     t += stride;
@@ -99,18 +124,42 @@ export class VolumeScene {
       premultipliedAlpha: true,
       depthTest: false,
       depthWrite: false,
-      uniforms: { voxels: uniform(null), colours: uniform(null), eye: uniform(new Vector3()), extent: uniform(this.extent), steps: uniform(220), threshold: uniform(0.1), opacity: uniform(0.5), slice: uniform(-1), depth: uniform(1), mode: uniform(0) },
+      uniforms: {
+        voxels: uniform(null),
+        colours: uniform(null),
+        eye: uniform(new Vector3()),
+        extent: uniform(this.extent),
+        steps: uniform(FINE),
+        threshold: uniform(0.1),
+        opacity: uniform(0.5),
+        slice: uniform(-1),
+        depth: uniform(1),
+        mode: uniform(0),
+      },
     });
     const geometry = new BoxGeometry(1, 1, 1);
     this.#box = new Mesh(geometry, this.#material);
     this.#box.visible = false;
-    this.#wire = new LineSegments(new EdgesGeometry(geometry), new LineBasicMaterial({ transparent: true, opacity: 0.55 }));
+    this.#wire = new LineSegments(
+      new EdgesGeometry(geometry),
+      new LineBasicMaterial({ transparent: true, opacity: 0.55 }),
+    );
     const corners = new Float32Array([-0.5, -0.5, 0, 0.5, -0.5, 0, 0.5, 0.5, 0, -0.5, 0.5, 0]);
-    this.#plane = new LineLoop(new BufferGeometry().setAttribute("position", new BufferAttribute(corners, 3)), new LineBasicMaterial());
+    this.#plane = new LineLoop(
+      new BufferGeometry().setAttribute("position", new BufferAttribute(corners, 3)),
+      new LineBasicMaterial(),
+    );
     this.#plane.renderOrder = 2;
     this.#scene.add(this.#wire, this.#box, this.#plane);
     this.orbit = new Orbit(host, (moving) => this.#moved(moving), { distance: 2.75, yaw: 0.62, pitch: 0.36 });
-    this.#stage = new Stage(host, label, this.#scene, () => this.orbit.camera, (width, height) => this.orbit.resize(width, height), drawn);
+    this.#stage = new Stage(
+      host,
+      label,
+      this.#scene,
+      () => this.orbit.camera,
+      (width, height) => this.orbit.resize(width, height),
+      drawn,
+    );
     this.#moved(false);
   }
 
@@ -195,6 +244,7 @@ export class VolumeScene {
     if (!this.#stage) return;
     clearTimeout(this.#settle);
     this.#stage.quality = moving ? 0.5 : 1;
+    this.#uniform("steps", moving ? COARSE : FINE);
     if (moving) this.#settle = window.setTimeout(() => this.#moved(false), 220);
     this.#uniform("eye", this.orbit.camera.position.clone().divide(this.extent));
   }

@@ -28,7 +28,13 @@ export function nearest(x: ArrayLike<number>, value: number, end = x.length): nu
 }
 
 /** The points between `from` and `to` (and one neighbour each side); spikes survive because each bin keeps both extremes. */
-export function minMaxBin(x: ArrayLike<number>, y: ArrayLike<number>, from: number, to: number, bins: number): Points {
+export function minMaxBin(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  from: number,
+  to: number,
+  bins: number,
+): Points {
   const start = Math.max(0, lowerBound(x, from) - 1);
   const stop = Math.min(x.length, lowerBound(x, to) + 1);
   if (stop - start <= 2 * bins) return every(x, y, start, stop);

@@ -14,7 +14,8 @@ export function allTags(index: Index, kind: string): string[] {
   return [...new Set(index.runs.flatMap((run) => tagsOf(run, kind)))];
 }
 
-export const runsWith = (index: Index, kind: string): RunInfo[] => index.runs.filter((run) => tagsOf(run, kind).length > 0);
+export const runsWith = (index: Index, kind: string): RunInfo[] =>
+  index.runs.filter((run) => tagsOf(run, kind).length > 0);
 
 /** The wanted run if it has such results, else the first that has. */
 export function chooseRun(index: Index, kind: string, wanted: string | undefined): RunInfo | undefined {

@@ -27,7 +27,12 @@ export function segmented<T extends string>(
     });
   };
   mark(value);
-  const el = h("div", { class: "control" }, caption(label), h("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons));
+  const el = h(
+    "div",
+    { class: "control" },
+    caption(label),
+    h("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons),
+  );
   return { el, set: mark };
 }
 
@@ -65,7 +70,12 @@ export function slider(
   return { el, set: show, limit };
 }
 
-export function toggle(label: string, value: boolean, change: (value: boolean) => void, title?: string): Control<boolean> {
+export function toggle(
+  label: string,
+  value: boolean,
+  change: (value: boolean) => void,
+  title?: string,
+): Control<boolean> {
   const box = h("input", { type: "checkbox", checked: value });
   box.addEventListener("change", () => change(box.checked));
   const el = h("label", { class: "control toggle", title }, box, h("span", {}, label));
@@ -118,7 +128,13 @@ export class Player {
   ) {
     this.#interval = interval;
     this.#button = h("button", { type: "button", class: "icon-button play", onclick: () => this.toggle() });
-    this.#slider = slider(label, { min: 0, max: 0, step: 1 }, 0, (index) => this.#go(index), (index) => this.#text(index));
+    this.#slider = slider(
+      label,
+      { min: 0, max: 0, step: 1 },
+      0,
+      (index) => this.#go(index),
+      (index) => this.#text(index),
+    );
     this.el = h("div", { class: "player" }, this.#button, this.#slider.el);
     this.#mark();
   }
@@ -172,7 +188,11 @@ export class Player {
     this.#button.setAttribute("aria-label", this.playing ? "Pause" : "Play");
     put(
       this.#button,
-      s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true", class: this.playing ? "stroke" : "solid" }, s("path", { d: path })),
+      s(
+        "svg",
+        { viewBox: "0 0 16 16", "aria-hidden": "true", class: this.playing ? "stroke" : "solid" },
+        s("path", { d: path }),
+      ),
     );
   }
 }

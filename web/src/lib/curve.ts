@@ -67,7 +67,13 @@ export class Curve {
     });
     this.notFinite = this.#lines.reduce((sum, { y }) => sum + countNotFinite(y), 0);
     const theme = document.documentElement.dataset.theme;
-    const shape = JSON.stringify([lines.map(({ name, colour }) => [name, colour]), options.smoothing > 0, options.log, options.axis, theme]);
+    const shape = JSON.stringify([
+      lines.map(({ name, colour }) => [name, colour]),
+      options.smoothing > 0,
+      options.log,
+      options.axis,
+      theme,
+    ]);
     const data = this.#data();
     if (!this.#plot || shape !== this.#shape) {
       this.#plot?.destroy();
@@ -127,7 +133,7 @@ export class Curve {
         sync: { key: SYNC, scales: ["x", null] },
         drag: { x: true, y: false, setScale: false },
         points: { size: 7, width: 2 },
-        bind: { dblclick: () => () => (this.events.zoomed(null), null) },
+        bind: { dblclick: () => () => this.#unzoom() },
       },
       scales: {
         x: { time: this.#options.axis === "wall", range: () => this.#range() },
@@ -149,7 +155,10 @@ export class Curve {
   #xValues(): uPlot.Axis {
     const { axis } = this.#options;
     if (axis === "wall") return { space: 70 };
-    return { space: 60, values: (_, values) => values.map((v) => (axis === "relative" ? duration(v) : tick(v))) };
+    return {
+      space: 60,
+      values: (_, values) => values.map((v) => (axis === "relative" ? duration(v) : tick(v))),
+    };
   }
 
   #series(line: Line): uPlot.Series[] {
@@ -164,6 +173,11 @@ export class Curve {
     if (!this.#plot || width < 50 || (width === this.#plot.width && height === this.#plot.height)) return;
     this.#plot.setSize({ width, height });
     this.#plot.setData(this.#data());
+  }
+
+  #unzoom(): null {
+    this.events.zoomed(null);
+    return null;
   }
 
   #select(plot: uPlot): void {

@@ -50,12 +50,18 @@ function set(element: HTMLElement | SVGElement, name: string, value: Value): voi
 /** Replace the children of `element`. */
 export function put(element: Element, ...children: Child[]): void {
   element.replaceChildren(
-    ...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => toNode(child)),
+    ...children
+      .filter((child) => child !== null && child !== undefined && child !== false)
+      .map((child) => toNode(child)),
   );
 }
 
 /** A canvas of `width` × `height` CSS pixels, sharp on this screen, and its context scaled to CSS pixels. */
-export function sizeCanvas(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+export function sizeCanvas(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   canvas.width = Math.max(1, Math.round(width * ratio));
   canvas.height = Math.max(1, Math.round(height * ratio));

@@ -15,7 +15,10 @@ export function filterShape(weight: Tensor): FilterShape {
 }
 
 /** How a filter is drawn: its three inputs as red, green, blue; one input slice; or the slice with the largest norm. */
-export type Drawing = { readonly kind: "colour" } | { readonly kind: "slice"; readonly input: number } | { readonly kind: "strongest" };
+export type Drawing =
+  | { readonly kind: "colour" }
+  | { readonly kind: "slice"; readonly input: number }
+  | { readonly kind: "strongest" };
 
 /** RGBA pixels of filter `o` on the signed scale ±`scale`: zero is mid-grey (colour) or the neutral of the diverging map. */
 export function filterPixels(weight: Tensor, o: number, drawing: Drawing, scale: number): ImageData {
@@ -23,7 +26,8 @@ export function filterPixels(weight: Tensor, o: number, drawing: Drawing, scale:
   const image = new ImageData(width, height);
   const area = height * width;
   const start = o * input * area;
-  const slice = drawing.kind === "strongest" ? strongestInput(weight, o) : drawing.kind === "slice" ? drawing.input : 0;
+  const slice =
+    drawing.kind === "strongest" ? strongestInput(weight, o) : drawing.kind === "slice" ? drawing.input : 0;
   const colours = table("diverging");
   for (let p = 0; p < area; p++) {
     for (let c = 0; c < 3; c++) {

@@ -7,7 +7,8 @@ const MINUS = "−";
 export const count = (n: number): string => COUNT.format(n);
 
 /** "1 point", "2,304 points". */
-export const plural = (n: number, noun: string, many = `${noun}s`): string => `${count(n)} ${n === 1 ? noun : many}`;
+export const plural = (n: number, noun: string, many = `${noun}s`): string =>
+  `${count(n)} ${n === 1 ? noun : many}`;
 
 /** Four significant digits, exponent only where it helps; NaN and infinities by name. */
 export function number(value: number, digits = 4): string {
@@ -27,11 +28,15 @@ function exponential(value: number, digits: number): string {
 function fixed(value: number, digits: number): string {
   if (Number.isInteger(value)) return COUNT.format(value);
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(decimals, 8)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return value
+    .toFixed(Math.min(decimals, 8))
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 }
 
 /** All the digits a double has that matter. */
-export const exact = (value: number): string => (Number.isNaN(value) ? "NaN" : String(Number(value.toPrecision(9))).replace("-", MINUS));
+export const exact = (value: number): string =>
+  Number.isNaN(value) ? "NaN" : String(Number(value.toPrecision(9))).replace("-", MINUS);
 
 /** 0.1234 → "12.3 %". */
 export function percent(share: number): string {

@@ -50,7 +50,12 @@ export class Frame {
 
 export function facts(list: readonly Fact[]): HTMLElement {
   const rows = list.map((fact) =>
-    h("div", { class: "fact", title: fact.title }, h("dt", {}, fact.name), h("dd", { class: "num" }, fact.value)),
+    h(
+      "div",
+      { class: "fact", title: fact.title },
+      h("dt", {}, fact.name),
+      h("dd", { class: "num" }, fact.value),
+    ),
   );
   return h("dl", { class: "facts" }, ...rows);
 }
@@ -70,16 +75,27 @@ export function empty(title: string, text: string, ...commands: string[]): HTMLE
 }
 
 export const failed = (error: unknown): HTMLElement =>
-  h("div", { class: "empty failed", role: "alert" }, h("h2", {}, "This could not be loaded"), h("p", {}, messageOf(error)));
+  h(
+    "div",
+    { class: "empty failed", role: "alert" },
+    h("h2", {}, "This could not be loaded"),
+    h("p", {}, messageOf(error)),
+  );
 
-export const loading = (what: string): HTMLElement => h("p", { class: "loading", role: "status" }, `Loading ${what} …`);
+export const loading = (what: string): HTMLElement =>
+  h("p", { class: "loading", role: "status" }, `Loading ${what} …`);
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";
+export const isAbort = (error: unknown): boolean =>
+  error instanceof DOMException && error.name === "AbortError";
 
 /** A table for those who cannot see the canvas beside it. */
-export function hiddenTable(caption: string, head: readonly string[], rows: readonly (readonly Child[])[]): HTMLElement {
+export function hiddenTable(
+  caption: string,
+  head: readonly string[],
+  rows: readonly (readonly Child[])[],
+): HTMLElement {
   return h(
     "table",
     { class: "visually-hidden" },

@@ -9,7 +9,7 @@ export interface ProjectionFrame {
 }
 
 /** Centre the points and scale them by the 98th percentile of their distance. */
-export function fit(points: ArrayLike<number>, dimensions: number): Float32Array {
+export function scaleToFit(points: ArrayLike<number>, dimensions: number): Float32Array {
   const n = Math.floor(points.length / dimensions);
   const used = Math.min(3, dimensions);
   const out = new Float32Array(3 * n);
@@ -18,7 +18,9 @@ export function fit(points: ArrayLike<number>, dimensions: number): Float32Array
     for (let i = 0; i < n; i++) mean += points[i * dimensions + d] / n;
     for (let i = 0; i < n; i++) out[3 * i + d] = points[i * dimensions + d] - mean;
   }
-  const radii = Float32Array.from({ length: n }, (_, i) => Math.hypot(out[3 * i], out[3 * i + 1], out[3 * i + 2])).sort();
+  const radii = Float32Array.from({ length: n }, (_, i) =>
+    Math.hypot(out[3 * i], out[3 * i + 1], out[3 * i + 2]),
+  ).sort();
   const radius = radii[Math.floor(0.98 * (n - 1))] || 1;
   return out.map((value) => value / radius);
 }
@@ -48,7 +50,7 @@ export class FrameStore {
       this.source.arrays(this.run, id, ["points"], this.signal),
     ]);
     const { shape, data } = arrays.points;
-    return { points: fit(data, shape[1]), flat: shape[1] < 3, meta: record.meta };
+    return { points: scaleToFit(data, shape[1]), flat: shape[1] < 3, meta: record.meta };
   }
 }
 

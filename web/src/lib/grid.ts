@@ -5,7 +5,7 @@ import { type GridShape, gridShape, visibleCells } from "./virtual";
 export interface GridOptions {
   readonly label: string;
   readonly minimum: number;
-  readonly rowHeight: number;
+  readonly rowHeight: (cellWidth: number) => number;
   readonly gap: number;
   /** Build cell `item`; `signal` is aborted when the cell leaves the screen. */
   readonly cell: (item: number, signal: AbortSignal, width: number) => HTMLElement;
@@ -23,7 +23,7 @@ export class VirtualGrid {
   readonly #scroller: HTMLElement;
   readonly #draw = (): void => this.#schedule();
   #items: readonly number[] = [];
-  #shape: GridShape = { columns: 1, rows: 0, cellWidth: 0, height: 0 };
+  #shape: GridShape = { columns: 1, rows: 0, cellWidth: 0, rowHeight: 0, height: 0 };
   #frame = 0;
 
   constructor(
@@ -75,9 +75,15 @@ export class VirtualGrid {
 
   #render(): void {
     if (this.el.clientWidth === 0) return;
-    const pitch = this.options.rowHeight + this.options.gap;
+    const pitch = this.#shape.rowHeight + this.options.gap;
     const top = this.#scroller.getBoundingClientRect().top - this.el.getBoundingClientRect().top;
-    const [first, last] = visibleCells(this.#items.length, this.#shape, pitch, top, top + this.#scroller.clientHeight);
+    const [first, last] = visibleCells(
+      this.#items.length,
+      this.#shape,
+      pitch,
+      top,
+      top + this.#scroller.clientHeight,
+    );
     for (const [place, cell] of this.#cells) if (place < first || place >= last) this.#drop(place, cell);
     for (let place = first; place < last; place++) if (!this.#cells.has(place)) this.#add(place, pitch);
   }
@@ -88,7 +94,7 @@ export class VirtualGrid {
     const el = this.options.cell(this.#items[place], gone.signal, cellWidth);
     el.classList.add("virtual-cell");
     el.style.width = `${cellWidth}px`;
-    el.style.height = `${this.options.rowHeight}px`;
+    el.style.height = `${this.#shape.rowHeight}px`;
     el.style.transform = `translate(${(place % columns) * (cellWidth + this.options.gap)}px, ${Math.floor(place / columns) * pitch}px)`;
     const next = [...this.#cells.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
     this.el.insertBefore(el, next === undefined ? null : (this.#cells.get(next)?.el ?? null));

@@ -33,7 +33,8 @@ export function resample(buckets: Buckets, low: number, high: number, bins: numb
     const first = binOf(buckets.left[j], low, width, bins);
     const last = span > 0 ? binOf(buckets.right[j], low, width, bins) : first;
     for (let bin = first; bin <= last; bin++) {
-      const share = span > 0 ? overlap(buckets.left[j], buckets.right[j], low + bin * width, width) / span : 1;
+      const share =
+        span > 0 ? overlap(buckets.left[j], buckets.right[j], low + bin * width, width) / span : 1;
       out[bin] += buckets.count[j] * share;
     }
   }

@@ -4,13 +4,27 @@ import { h } from "./dom";
 import { number } from "./format";
 
 /** The bar of a map from `low` to `high`; a diverging one names its zero. */
-export function colourBar(map: ColourMap | "diverging", low: number, high: number, label: string): HTMLElement {
+export function colourBar(
+  map: ColourMap | "diverging",
+  low: number,
+  high: number,
+  label: string,
+): HTMLElement {
   const ends = map === "diverging" ? [low, 0, high] : [low, high];
   return h(
     "div",
-    { class: "colour-bar", role: "img", "aria-label": `${label}: colours from ${number(low)} to ${number(high)}` },
+    {
+      class: "colour-bar",
+      role: "img",
+      "aria-label": `${label}: colours from ${number(low)} to ${number(high)}`,
+    },
     h("span", { class: "caption" }, label),
-    h("div", {}, h("i", { style: { background: gradient(map) } }), h("div", { class: "bar-ends num" }, ...ends.map((end) => h("span", {}, number(end, 3))))),
+    h(
+      "div",
+      {},
+      h("i", { style: { background: gradient(map) } }),
+      h("div", { class: "bar-ends num" }, ...ends.map((end) => h("span", {}, number(end, 3)))),
+    ),
   );
 }
 
@@ -18,7 +32,11 @@ export function colourBar(map: ColourMap | "diverging", low: number, high: numbe
 export function greyBar(scale: number, label: string): HTMLElement {
   return h(
     "div",
-    { class: "colour-bar", role: "img", "aria-label": `${label}: mid-grey is zero, black −${number(scale)}, white ${number(scale)}` },
+    {
+      class: "colour-bar",
+      role: "img",
+      "aria-label": `${label}: mid-grey is zero, black −${number(scale)}, white ${number(scale)}`,
+    },
     h("span", { class: "caption" }, label),
     h(
       "div",

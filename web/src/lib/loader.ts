@@ -13,7 +13,11 @@ export class Loader {
   }
 
   /** Run `work`; `done` or `failed` is called unless a later run or `stop` came first. */
-  run<T>(work: (signal: AbortSignal) => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
+  run<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    done: (value: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
     this.#controller.abort();
     this.#controller = new AbortController();
     const { signal } = this.#controller;

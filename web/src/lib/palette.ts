@@ -4,10 +4,32 @@ import { rgb } from "./colour";
 export type Theme = "light" | "dark";
 
 const LIGHT = [
-  "#0072b2", "#d55e00", "#009472", "#c2609a", "#b88400", "#2f9fd8", "#6a5acd", "#8c5a2b", "#7a8a00", "#5f6b7a", "#b3273d", "#00808a",
+  "#0072b2",
+  "#d55e00",
+  "#009472",
+  "#c2609a",
+  "#b88400",
+  "#2f9fd8",
+  "#6a5acd",
+  "#8c5a2b",
+  "#7a8a00",
+  "#5f6b7a",
+  "#b3273d",
+  "#00808a",
 ];
 const DARK = [
-  "#4aa8e8", "#f28a3c", "#2cc79c", "#e58fc0", "#f0b93a", "#86cdf5", "#a69cf5", "#c99a6b", "#c3d04a", "#a3b0c0", "#f2788a", "#45c4cc",
+  "#4aa8e8",
+  "#f28a3c",
+  "#2cc79c",
+  "#e58fc0",
+  "#f0b93a",
+  "#86cdf5",
+  "#a69cf5",
+  "#c99a6b",
+  "#c3d04a",
+  "#a3b0c0",
+  "#f2788a",
+  "#45c4cc",
 ];
 
 /** The colour of category `index`; categories past the twelfth start again. */
@@ -16,9 +38,14 @@ export function categorical(index: number, theme: Theme): string {
   return index < 0 ? (theme === "dark" ? "#6b7686" : "#9a968f") : colours[index % colours.length];
 }
 
+/** The colour of a class: more classes than colours get none, since a colour would not tell them apart. */
+export function classColour(label: number, classes: number, theme: Theme): string {
+  return categorical(classes > LIGHT.length ? -1 : label, theme);
+}
+
 /** The same as three numbers from 0 to 1, for shaders. */
-export function categoricalRgb(index: number, theme: Theme): [number, number, number] {
-  const [r, g, b] = rgb(categorical(index, theme));
+export function classRgb(label: number, classes: number, theme: Theme): [number, number, number] {
+  const [r, g, b] = rgb(classColour(label, classes, theme));
   return [r / 255, g / 255, b / 255];
 }
 

@@ -10,7 +10,8 @@ export interface Matches {
 
 export const TIERS: readonly Tier[] = ["exact", "word", "part"];
 
-const fold = (text: string): string => text.toLocaleLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").trim();
+const fold = (text: string): string =>
+  text.toLocaleLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").trim();
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
@@ -31,7 +32,10 @@ export function search(n: number, texts: (item: number) => readonly string[], qu
   for (let item = 0; item < n; item++) {
     const tiers = texts(item).map((text) => {
       let tier = known.get(text);
-      if (tier === undefined) known.set(text, (tier = tierOf(text, query)));
+      if (tier === undefined) {
+        tier = tierOf(text, query);
+        known.set(text, tier);
+      }
       return tier;
     });
     const best = TIERS.find((tier) => tiers.includes(tier));

@@ -1,5 +1,6 @@
 // Where a tile lies in a picture sheet, and the loading of sheets.
 import type { Sheet } from "../source/source";
+import { type Part, WHOLE } from "./patch";
 
 export interface Tile {
   readonly file: string;
@@ -55,7 +56,7 @@ async function load(url: string): Promise<HTMLImageElement> {
   return image;
 }
 
-/** Draw a tile scaled to `size` pixels at (x, y): smooth when it shrinks, square pixels when it grows. */
+/** Draw a tile (or a part of it) into a box at (x, y): smooth when it shrinks, square pixels when it grows. */
 export function drawTile(
   context: CanvasRenderingContext2D,
   picture: CanvasImageSource,
@@ -64,9 +65,20 @@ export function drawTile(
   y: number,
   width: number,
   height: number,
+  part: Part = WHOLE,
 ): void {
   const ratio = context.getTransform().a;
   context.imageSmoothingEnabled = width * ratio <= tile.width * 1.5;
   context.imageSmoothingQuality = "high";
-  context.drawImage(picture, tile.x, tile.y, tile.width, tile.height, x, y, width, height);
+  context.drawImage(
+    picture,
+    tile.x + part.x * tile.width,
+    tile.y + part.y * tile.height,
+    part.width * tile.width,
+    part.height * tile.height,
+    x + part.x * width,
+    y + part.y * height,
+    part.width * width,
+    part.height * height,
+  );
 }

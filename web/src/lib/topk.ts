@@ -43,13 +43,18 @@ export function sortChannels(channels: readonly number[], by: ChannelSort, facts
 }
 
 /** Channels whose number is the query or whose pictures' class names contain it. */
-export function filterChannels(total: number, query: string, names: (channel: number) => readonly string[]): number[] {
+export function filterChannels(
+  total: number,
+  query: string,
+  names: (channel: number) => readonly string[],
+): number[] {
   const channels = Array.from({ length: total }, (_, channel) => channel);
   const wanted = query.trim().toLocaleLowerCase();
   if (!wanted) return channels;
-  if (/^#?\d+$/.test(wanted)) {
-    const exactly = Number(wanted.replace("#", ""));
-    if (exactly < total) return [exactly];
-  }
-  return channels.filter((channel) => names(channel).some((name) => name.toLocaleLowerCase().includes(wanted)));
+  if (/^#\d+$/.test(wanted)) return channels.filter((channel) => channel === Number(wanted.slice(1)));
+  // A number may be a channel or the name of a class (digits); as a name it must be the whole one.
+  const numeric = /^\d+$/.test(wanted);
+  const fits = (name: string): boolean =>
+    numeric ? name === wanted : name.toLocaleLowerCase().includes(wanted);
+  return channels.filter((channel) => (numeric && channel === Number(wanted)) || names(channel).some(fits));
 }

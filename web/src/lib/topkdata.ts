@@ -1,6 +1,7 @@
 // A top-k record as the layer view needs it.
-import type { Json, NumberArray, RecordMeta, Source } from "../source/source";
-import { categorical, type Theme } from "./palette";
+import type { Json, NumberArray, RecordMeta, Sheet, Source } from "../source/source";
+import { classColour, type Theme } from "./palette";
+import { insidePart, type Part } from "./patch";
 import { type Purity, purity } from "./topk";
 
 export interface Field {
@@ -38,6 +39,8 @@ export interface TopKData {
   readonly network: string;
   readonly rule: string;
   readonly report: string;
+  /** Which part of a tile is picture: fields reach over the border. */
+  part(channel: number, rank: number, sheet: Sheet): Part;
   className(label: number): string;
   classColour(label: number, theme: Theme): string;
   /** Names of the classes of a channel's pictures. */
@@ -51,22 +54,40 @@ const WELCOME = ["histogram", "edges", "label", "projection_scale"];
 
 export const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
 export const amount = (value: Json | undefined): number => (typeof value === "number" ? value : 0);
-export const numberList = (value: Json | undefined): number[] => (Array.isArray(value) ? value.map(Number) : []);
-export const textList = (value: Json | undefined): string[] => (Array.isArray(value) ? value.map(String) : []);
+export const numberList = (value: Json | undefined): number[] =>
+  Array.isArray(value) ? value.map(Number) : [];
+export const textList = (value: Json | undefined): string[] =>
+  Array.isArray(value) ? value.map(String) : [];
 
 function fieldOf(value: Json | undefined): Field {
-  const field = (typeof value === "object" && value !== null && !Array.isArray(value) ? value : {}) as Record<string, Json>;
-  return { size: numberList(field.size), stride: numberList(field.stride), start: numberList(field.start), reason: text(field.reason) };
+  const field = (typeof value === "object" && value !== null && !Array.isArray(value) ? value : {}) as Record<
+    string,
+    Json
+  >;
+  return {
+    size: numberList(field.size),
+    stride: numberList(field.stride),
+    start: numberList(field.start),
+    reason: text(field.reason),
+  };
 }
 
-export async function fetchTopK(source: Source, run: string, id: string, signal: AbortSignal): Promise<TopKData> {
+export async function fetchTopK(
+  source: Source,
+  run: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<TopKData> {
   const record = await source.record(run, id, signal);
   const names = [...NEEDED, ...WELCOME].filter((name) => name in record.arrays);
   const arrays = await source.arrays(run, id, names, signal);
   const [channels, k] = arrays.value.shape;
   const label = arrays.label?.data;
   const classes = textList(record.meta.label_names);
-  const pure = Array.from({ length: channels }, (_, c) => (label ? purity(label, c, k) : { label: -1, count: 0, of: 0 }));
+  const pure = Array.from({ length: channels }, (_, c) =>
+    label ? purity(label, c, k) : { label: -1, count: 0, of: 0 },
+  );
+  const input = numberList(record.meta.input_size);
   const className = (one: number): string => classes[one] ?? (one < 0 ? "no label" : `class ${one}`);
   return {
     record,
@@ -87,7 +108,7 @@ export async function fetchTopK(source: Source, run: string, id: string, signal:
     purity: pure,
     projections: "projection" in record.pictures,
     field: fieldOf(record.meta.receptive_field),
-    inputSize: numberList(record.meta.input_size),
+    inputSize: input,
     seen: amount(record.meta.images_seen),
     total: amount(record.meta.images_total),
     complete: record.meta.complete !== false,
@@ -95,9 +116,14 @@ export async function fetchTopK(source: Source, run: string, id: string, signal:
     network: text(record.meta.network),
     rule: text(record.meta.rule),
     report: text(record.meta.rule_report),
+    part: (channel, rank, sheet) => insidePart(arrays.box.data, 4 * (channel * k + rank), input, sheet.tile),
     className,
-    classColour: (one, theme) => categorical(one, theme),
-    classNames: (channel) => (label ? [...new Set(Array.from(label.subarray(channel * k, (channel + 1) * k)))].map(className) : []),
-    classText: (channel) => (pure[channel].label < 0 ? "" : `${className(pure[channel].label)} ${pure[channel].count}/${pure[channel].of}`),
+    classColour: (one, theme) => classColour(one, classes.length, theme),
+    classNames: (channel) =>
+      label ? [...new Set(Array.from(label.subarray(channel * k, (channel + 1) * k)))].map(className) : [],
+    classText: (channel) =>
+      pure[channel].label < 0
+        ? ""
+        : `${className(pure[channel].label)} ${pure[channel].count}/${pure[channel].of}`,
   };
 }

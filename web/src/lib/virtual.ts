@@ -4,17 +4,27 @@ export interface GridShape {
   readonly columns: number;
   readonly rows: number;
   readonly cellWidth: number;
+  readonly rowHeight: number;
   readonly height: number;
 }
 
 /** As many equal columns of at least `minimum` pixels as fit into `width`. */
-export function gridShape(count: number, width: number, minimum: number, rowHeight: number, gap: number): GridShape {
+export function gridShape(
+  count: number,
+  width: number,
+  minimum: number,
+  rowHeightOf: (cellWidth: number) => number,
+  gap: number,
+): GridShape {
   const columns = Math.max(1, Math.floor((width + gap) / (minimum + gap)));
   const rows = Math.ceil(count / columns);
+  const cellWidth = (width - gap * (columns - 1)) / columns;
+  const rowHeight = rowHeightOf(cellWidth);
   return {
     columns,
     rows,
-    cellWidth: (width - gap * (columns - 1)) / columns,
+    cellWidth,
+    rowHeight,
     height: Math.max(0, rows * (rowHeight + gap) - gap),
   };
 }

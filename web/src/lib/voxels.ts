@@ -35,16 +35,44 @@ export function layerRange(volume: VolumeArrays): [number, number] {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** The maps in `order`; on one scale for the layer if `shared`, else each stretched to its own. */
-export function arrange(volume: VolumeArrays, order: readonly number[], shared: boolean): Voxels {
+const LEVELS = 4096;
+
+/** The value below which `share` of all voxels of the layer lie: full contrast of the shared scale, printed beside it. */
+export function contrast(volume: VolumeArrays, share: number): number {
+  const [low, high] = layerRange(volume);
+  if (!(high > low)) return high;
+  const counts = new Uint32Array(LEVELS);
+  const area = volume.height * volume.width;
+  for (let c = 0; c < volume.channels; c++) {
+    const levels = Uint16Array.from({ length: 256 }, (_, byte) =>
+      Math.floor(((decode(volume, c, byte) - low) / (high - low)) * (LEVELS - 1)),
+    );
+    for (let p = c * area; p < (c + 1) * area; p++) counts[levels[volume.data[p]]]++;
+  }
+  const wanted = share * volume.channels * area;
+  let sum = 0;
+  for (let level = 0; level < LEVELS; level++) {
+    sum += counts[level];
+    if (sum >= wanted) return low + ((high - low) * (level + 1)) / LEVELS;
+  }
+  return high;
+}
+
+/** The maps in `order`: on one scale up to `top` for the layer, or each on its own range if that is null. */
+export function arrange(volume: VolumeArrays, order: readonly number[], top: number | null): Voxels {
   const area = volume.height * volume.width;
   const data = new Uint8Array(order.length * area);
-  const [low, high] = layerRange(volume);
-  const factor = high > low ? 255 / (high - low) : 0;
+  const [low] = layerRange(volume);
+  const factor = top !== null && top > low ? 255 / (top - low) : 0;
   order.forEach((channel, place) => {
     const bytes = volume.data.subarray(channel * area, (channel + 1) * area);
-    if (!shared) return data.set(bytes, place * area);
-    const lookup = Uint8Array.from({ length: 256 }, (_, byte) => Math.round((decode(volume, channel, byte) - low) * factor));
+    if (top === null) {
+      data.set(bytes, place * area);
+      return;
+    }
+    const lookup = Uint8Array.from({ length: 256 }, (_, byte) =>
+      Math.min(255, Math.round((decode(volume, channel, byte) - low) * factor)),
+    );
     for (let p = 0; p < area; p++) data[place * area + p] = lookup[bytes[p]];
   });
   return { data, channels: order.length, height: volume.height, width: volume.width };
@@ -54,7 +82,9 @@ export function arrange(volume: VolumeArrays, order: readonly number[], shared: 
 export function shrink(volume: Voxels, limit: number): Voxels {
   const by = [volume.channels, volume.height, volume.width].map((side) => Math.ceil(side / limit));
   if (Math.max(...by) === 1) return volume;
-  const [channels, height, width] = [volume.channels, volume.height, volume.width].map((side, axis) => Math.ceil(side / by[axis]));
+  const [channels, height, width] = [volume.channels, volume.height, volume.width].map((side, axis) =>
+    Math.ceil(side / by[axis]),
+  );
   const data = new Uint8Array(channels * height * width);
   for (let c = 0; c < volume.channels; c++) {
     for (let y = 0; y < volume.height; y++) {

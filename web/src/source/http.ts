@@ -107,7 +107,13 @@ export class HttpSource implements Source {
     return address("picture", { run, id, file });
   }
 
-  async #series(kind: string, run: string, tag: string, start: number, signal?: AbortSignal): Promise<Tensors> {
+  async #series(
+    kind: string,
+    run: string,
+    tag: string,
+    start: number,
+    signal?: AbortSignal,
+  ): Promise<Tensors> {
     const response = await get(address("series", { run, kind, tag, start }), signal);
     return parseSafetensors(await response.arrayBuffer());
   }

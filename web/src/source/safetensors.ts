@@ -24,7 +24,10 @@ export function parseSafetensors(buffer: ArrayBuffer): Tensors {
   if (length > buffer.byteLength - 8) {
     throw new SourceError(`safetensors: a header of ${length} bytes in an answer of ${buffer.byteLength}`);
   }
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length))) as Record<string, Entry>;
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length))) as Record<
+    string,
+    Entry
+  >;
   const arrays: Record<string, Tensor> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name !== "__metadata__") arrays[name] = decode(name, entry, buffer, 8 + length);

@@ -1,16 +1,16 @@
 // A map of the data set: points that the network places near each other, as thumbnails, with search and neighbours.
-import { DIM, type Detail, NORMAL, PointsScene, STRONG } from "../gl/points";
+import { type Detail, DIM, NORMAL, PointsScene, SOFT, STRONG } from "../gl/points";
 import { WebGLMissing } from "../gl/stage";
 import { buildAtlas } from "../lib/atlas";
 import { chooseRun, chooseTag, recordsOf, tagsOf } from "../lib/catalog";
 import { type Control, Player, segmented, select } from "../lib/controls";
 import { h, isTyping, put, reducedMotion } from "../lib/dom";
-import { empty, type Fact, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
-import { count, number, percent, plural } from "../lib/format";
+import { count, plural } from "../lib/format";
+import { empty, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
 import { blend, FrameStore, type ProjectionFrame } from "../lib/frames";
 import { Loader } from "../lib/loader";
-import { categoricalRgb } from "../lib/palette";
-import { type EmbeddingData, fetchEmbedding } from "../lib/points";
+import { classRgb } from "../lib/palette";
+import { type EmbeddingData, embeddingFacts, fetchEmbedding, methodName, origin } from "../lib/points";
 import { choiceOf, numberOf } from "../lib/route";
 import { bestTier, type Matches, search, TIERS, type Tier } from "../lib/search";
 import { PictureCache } from "../lib/sheet";
@@ -20,16 +20,24 @@ import { PointsPanel } from "./panels/points";
 import type { Mount, View, ViewState } from "./view";
 
 const DETAILS: readonly Detail[] = ["auto", "dots", "thumbnails"];
-const EXPLAIN = "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
+const EXPLAIN =
+  "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
 const NONE: Matches = { exact: [], word: [], part: [] };
 const PLAY_MS = 140;
+/** Of fewer matches than this each is drawn as a large thumbnail. */
+const HIGHLIGHTED = 400;
 
 class EmbeddingView implements View {
   readonly #frame: Frame;
   readonly #loader = new Loader();
   readonly #pictures = new PictureCache();
   readonly #tooltip = new Tooltip();
-  readonly #host = h("div", { class: "scene", tabindex: 0, role: "application", "aria-label": "Map of points: drag to move, wheel to zoom, click a point" });
+  readonly #host = h("div", {
+    class: "scene",
+    tabindex: 0,
+    role: "application",
+    "aria-label": "Map of points: drag to move, wheel to zoom, click a point",
+  });
   readonly #badge = h("p", { class: "scene-badge num", "data-testid": "points" });
   readonly #panel: PointsPanel;
   readonly #player: Player;
@@ -56,7 +64,16 @@ class EmbeddingView implements View {
   ) {
     this.#frame = new Frame(el);
     this.#player = new Player("Iteration", (at) => this.#seek(at), PLAY_MS);
-    this.#detail = segmented<Detail>("Draw", [{ value: "auto", text: "Auto", title: "Dots far away, thumbnails near" }, { value: "dots", text: "Dots" }, { value: "thumbnails", text: "Thumbnails" }], "auto", (v) => state.navigate({ draw: v === "auto" ? null : v }, true));
+    this.#detail = segmented<Detail>(
+      "Draw",
+      [
+        { value: "auto", text: "Auto", title: "Dots far away, thumbnails near" },
+        { value: "dots", text: "Dots" },
+        { value: "thumbnails", text: "Thumbnails" },
+      ],
+      "auto",
+      (v) => state.navigate({ draw: v === "auto" ? null : v }, true),
+    );
     this.#panel = new PointsPanel(source, this.#pictures, {
       navigate: (change) => this.state.navigate(change, true),
       focus: (indices) => this.#scene?.focus(indices),
@@ -107,7 +124,15 @@ class EmbeddingView implements View {
   #showEmpty(): void {
     this.#frame.head({ view: "Embedding", explain: EXPLAIN });
     put(this.#frame.tools);
-    put(this.#frame.body, empty("No embedding yet", "Embed a data set by one of a network's layers:", "convscope demo", "convscope embed MODEL IMAGES --layer LAYER -o RUN"));
+    put(
+      this.#frame.body,
+      empty(
+        "No embedding yet",
+        "Embed a data set by one of a network's layers:",
+        "convscope demo",
+        "convscope embed MODEL IMAGES --layer LAYER -o RUN",
+      ),
+    );
     this.state.ready();
   }
 
@@ -129,7 +154,12 @@ class EmbeddingView implements View {
     put(this.#host, this.#badge);
     put(this.#frame.body, h("div", { class: "scene-layout" }, this.#host, this.#panel.el));
     try {
-      this.#scene = new PointsScene(this.#host, data.count, `${count(data.count)} points of ${data.record.tag}`, () => undefined);
+      this.#scene = new PointsScene(
+        this.#host,
+        data.count,
+        `${count(data.count)} points of ${data.record.tag}`,
+        () => undefined,
+      );
     } catch (error) {
       put(this.#host, failed(error));
       if (error instanceof WebGLMissing) this.state.ready();
@@ -138,7 +168,14 @@ class EmbeddingView implements View {
     const { signal } = this.#controller;
     const sheet = data.record.pictures.thumbnail;
     if (sheet) {
-      buildAtlas(sheet, data.count, this.#pictures, (file) => this.source.pictureUrl(run.name, data.record.id, file), signal, (atlas) => this.#scene?.setAtlas(atlas)).catch((error: unknown) => {
+      buildAtlas(
+        sheet,
+        data.count,
+        this.#pictures,
+        (file) => this.source.pictureUrl(run.name, data.record.id, file),
+        signal,
+        (atlas) => this.#scene?.setAtlas(atlas),
+      ).catch((error: unknown) => {
         if (!isAbort(error)) put(this.#badge, `Thumbnails: ${messageOf(error)}`);
       });
     }
@@ -148,7 +185,10 @@ class EmbeddingView implements View {
 
   #paint(data: EmbeddingData): void {
     const { route, theme } = this.state;
-    const tag = this.#tags.find((name) => name === `${data.record.tag}/${route.params.proj}`) ?? this.#tags.find((name) => name.endsWith("/tsne")) ?? this.#tags[0];
+    const tag =
+      this.#tags.find((name) => name === `${data.record.tag}/${route.params.proj}`) ??
+      this.#tags.find((name) => name.endsWith("/tsne")) ??
+      this.#tags[0];
     this.#records = tag && this.#run ? recordsOf(this.#run, "projection", tag) : [];
     this.#tools(data, tag);
     this.#scene?.setDetail(choiceOf(route, "draw", DETAILS));
@@ -168,10 +208,19 @@ class EmbeddingView implements View {
     const key = `${this.#tags.join()}|${tag}`;
     if (this.#frame.tools.dataset.key === key) return;
     this.#frame.tools.dataset.key = key;
-    const options = this.#tags.map((name) => name.slice(data.record.tag.length + 1)).map((value) => ({ value, text: NAMES[value] ?? value }));
+    const options = this.#tags
+      .map((name) => name.slice(data.record.tag.length + 1))
+      .map((value) => ({ value, text: methodName(value) }));
     const chosen = tag?.slice(data.record.tag.length + 1) ?? "";
-    const projection = options.length > 1 ? select("Projection", options, chosen, (value) => this.state.navigate({ proj: value, step: null })) : null;
-    const fit = h("button", { type: "button", class: "button", onclick: () => this.#scene?.orbit.reset() }, "Fit");
+    const projection =
+      options.length > 1
+        ? select("Projection", options, chosen, (value) => this.state.navigate({ proj: value, step: null }))
+        : null;
+    const fit = h(
+      "button",
+      { type: "button", class: "button", onclick: () => this.#scene?.orbit.reset() },
+      "Fit",
+    );
     put(this.#frame.tools, projection?.el, this.#detail.el, this.#player.el, fit);
   }
 
@@ -180,9 +229,15 @@ class EmbeddingView implements View {
     this.#host.dataset.theme = theme;
     this.#painted = data.record.id;
     const rgb = new Float32Array(3 * data.count);
-    for (let i = 0; i < data.count; i++) rgb.set(categoricalRgb(data.label[i], theme), 3 * i);
+    for (let i = 0; i < data.count; i++) rgb.set(classRgb(data.label[i], data.classes.length, theme), 3 * i);
     // The theme attribute is on the document by the time this runs; the style is read from the scene itself.
-    requestAnimationFrame(() => this.#scene?.setColours(rgb, getComputedStyle(this.#host).backgroundColor));
+    requestAnimationFrame(() =>
+      this.#scene?.setColours(
+        rgb,
+        getComputedStyle(this.#host).backgroundColor,
+        getComputedStyle(this.#host).color,
+      ),
+    );
   }
 
   #find(data: EmbeddingData): void {
@@ -207,14 +262,22 @@ class EmbeddingView implements View {
     const label = route.params.class === undefined ? null : numberOf(route, "class", -1);
     const matches = new Set(tier ? this.#matches[tier] : []);
     const near = new Set(chosen >= 0 ? data.neighboursOf(chosen).map(({ index }) => index) : []);
+    const few = matches.size > 0 && matches.size < HIGHLIGHTED;
     const states = new Float32Array(data.count);
     for (let i = 0; i < data.count; i++) {
       const out = (this.#query.trim() && !matches.has(i)) || (label !== null && data.label[i] !== label);
-      states[i] = near.has(i) ? STRONG : out ? DIM : matches.size && matches.size < 400 ? STRONG : NORMAL;
+      states[i] = near.has(i) ? STRONG : out ? DIM : few ? STRONG : chosen >= 0 ? SOFT : NORMAL;
     }
     this.#scene?.setStates(states);
     this.#scene?.setChosen(chosen);
-    this.#panel.show({ matches: this.#matches, query: this.#query, tier, chosen, label, theme: this.state.theme });
+    this.#panel.show({
+      matches: this.#matches,
+      query: this.#query,
+      tier,
+      chosen,
+      label,
+      theme: this.state.theme,
+    });
   }
 
   /** Show the frame of the address, the newest if it names none. */
@@ -223,7 +286,11 @@ class EmbeddingView implements View {
     const wanted = numberOf(this.state.route, "step", Number.POSITIVE_INFINITY);
     const found = this.#records.findIndex((record) => record.step === wanted);
     const at = found >= 0 ? found : this.#records.length - 1;
-    if (!this.#player.playing) this.#player.update(this.#records.map(({ step }) => step), at);
+    if (!this.#player.playing)
+      this.#player.update(
+        this.#records.map(({ step }) => step),
+        at,
+      );
     this.#showFrame(this.#records[at]);
   }
 
@@ -250,7 +317,7 @@ class EmbeddingView implements View {
     if (!scene) return;
     const first = !this.#current;
     this.#current = frame;
-    scene.setFlat(frame.flat);
+    scene.setFlat(frame.flat, frame.points);
     this.#heading(data, record, frame);
     put(this.#badge, `${plural(data.count, "point")}`);
     cancelAnimationFrame(this.#animation);
@@ -265,7 +332,12 @@ class EmbeddingView implements View {
     const span = this.#player.playing ? PLAY_MS : 420;
     const tick = (now: number): void => {
       const share = Math.min(1, (now - start) / span);
-      blend(scene.positions, from, frame.points, this.#player.playing ? share : share * share * (3 - 2 * share));
+      blend(
+        scene.positions,
+        from,
+        frame.points,
+        this.#player.playing ? share : share * share * (3 - 2 * share),
+      );
       scene.moved();
       if (share < 1) this.#animation = requestAnimationFrame(tick);
     };
@@ -276,7 +348,8 @@ class EmbeddingView implements View {
     const tier = this.#tier();
     const chosen = numberOf(this.state.route, "point", -1);
     if (tier) this.#scene?.focus(this.#matches[tier]);
-    else if (chosen >= 0 && chosen < data.count) this.#scene?.focus([chosen, ...data.neighboursOf(chosen).map(({ index }) => index)]);
+    else if (chosen >= 0 && chosen < data.count)
+      this.#scene?.focus([chosen, ...data.neighboursOf(chosen).map(({ index }) => index)]);
     this.state.ready();
     this.#prefetch();
   }
@@ -298,20 +371,13 @@ class EmbeddingView implements View {
   }
 
   #heading(data: EmbeddingData, record?: RecordInfo, frame?: ProjectionFrame): void {
-    const facts: Fact[] = [{ name: "points", value: count(data.count) }, { name: "network", value: data.network }, { name: "data set", value: data.dataset }];
-    const { meta } = frame ?? { meta: {} };
-    if (typeof meta.kl === "number") facts.push({ name: "KL divergence", value: number(meta.kl) });
-    const quality = typeof meta.quality === "object" && meta.quality !== null ? Object.entries(meta.quality) : [];
-    for (const [name, value] of quality) if (typeof value === "number") facts.push({ name: QUALITY[name] ?? name.replaceAll("_", " "), value: value >= 0 && value <= 1 ? percent(value) : number(value) });
-    const iteration = record && record.step > 0 ? `iteration ${count(record.step)}${typeof meta.iterations === "number" && meta.iterations > 0 ? ` of ${count(meta.iterations)}` : ""}` : "";
-    const method = typeof meta.method === "string" ? (NAMES[meta.method] ?? meta.method) : "";
     this.#frame.head({
       view: "Embedding",
       tag: data.record.tag,
       ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
-      step: [method, iteration].filter(Boolean).join(", "),
+      step: origin(record?.step ?? 0, frame?.meta ?? {}),
       explain: EXPLAIN,
-      facts,
+      facts: embeddingFacts(data, frame?.meta ?? {}),
     });
   }
 
@@ -335,7 +401,8 @@ class EmbeddingView implements View {
 
   #key(event: KeyboardEvent): void {
     if (isTyping(event)) return;
-    if (event.key === "Escape" && this.state.route.params.point !== undefined) this.state.navigate({ point: null });
+    if (event.key === "Escape" && this.state.route.params.point !== undefined)
+      this.state.navigate({ point: null });
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by && event.target === document.body) this.#player.move(by);
     if (event.key === " " && (event.target === document.body || event.target === this.#host)) {
@@ -344,8 +411,5 @@ class EmbeddingView implements View {
     }
   }
 }
-
-const NAMES: Readonly<Record<string, string>> = { tsne: "t-SNE", pca: "PCA", umap: "UMAP" };
-const QUALITY: Readonly<Record<string, string>> = { neighbour_preservation: "neighbours kept", label_accuracy: "k-NN accuracy", explained_variance: "variance explained" };
 
 export const mount: Mount = (el, source, state) => new EmbeddingView(el, source, state);

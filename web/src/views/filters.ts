@@ -3,8 +3,8 @@ import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
 import { type Control, Player, segmented, slider } from "../lib/controls";
 import { context2d, h, isTyping, put } from "../lib/dom";
 import { type Drawing, filterPixels, filterShape, largest, norms } from "../lib/filters";
-import { empty, type Fact, Frame, failed, hiddenTable, loading } from "../lib/frame";
 import { count, number, times } from "../lib/format";
+import { empty, type Fact, Frame, failed, hiddenTable, loading } from "../lib/frame";
 import { scrollerOf, VirtualGrid } from "../lib/grid";
 import { colourBar, greyBar } from "../lib/legend";
 import { Loader } from "../lib/loader";
@@ -15,6 +15,7 @@ import type { Mount, View, ViewState } from "./view";
 
 const DEAD = 1e-6;
 const TILE = 76;
+const CAPTION = 24;
 const SORTS = ["index", "norm"] as const;
 const SCALES = ["shared", "own"] as const;
 
@@ -30,7 +31,12 @@ export interface FilterData {
 
 const numbers = (value: Json | undefined): number[] => (Array.isArray(value) ? value.map(Number) : []);
 
-async function fetchFilters(source: Source, run: string, id: string, signal: AbortSignal): Promise<FilterData> {
+async function fetchFilters(
+  source: Source,
+  run: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<FilterData> {
   const record = await source.record(run, id, signal);
   const names = ["weight", ...("norm" in record.arrays ? ["norm"] : [])];
   const arrays = await source.arrays(run, id, names, signal);
@@ -57,7 +63,13 @@ class FiltersView implements View {
   readonly #legend = h("div");
   readonly #sort: Control<(typeof SORTS)[number]>;
   readonly #scale: Control<(typeof SCALES)[number]>;
-  readonly #input = slider("Input", { min: -1, max: 0, step: 1 }, -1, (i) => this.#set({ input: i < 0 ? null : i }), (i) => (i < 0 ? "strongest" : String(i)));
+  readonly #input = slider(
+    "Input",
+    { min: -1, max: 0, step: 1 },
+    -1,
+    (i) => this.#set({ input: i < 0 ? null : i }),
+    (i) => (i < 0 ? "strongest" : String(i)),
+  );
   readonly #keys = (event: KeyboardEvent): void => this.#key(event);
   #run: RunInfo | undefined;
   #records: readonly RecordInfo[] = [];
@@ -71,10 +83,32 @@ class FiltersView implements View {
   ) {
     this.#frame = new Frame(el);
     this.#player = new Player("Step", (at) => this.#set({ step: this.#records[at]?.step }), 500);
-    this.#sort = segmented("Sort", [{ value: "index", text: "Index" }, { value: "norm", text: "Norm", title: "Largest L2 norm first" }], "index", (v) => this.#set({ sort: v === "index" ? null : v }));
-    this.#scale = segmented("Scale", [{ value: "shared", text: "Layer", title: "One scale for all filters: pale filters are weak" }, { value: "own", text: "Each", title: "Every filter stretched to its own largest weight" }], "shared", (v) => this.#set({ show: v === "shared" ? null : v }));
+    this.#sort = segmented(
+      "Sort",
+      [
+        { value: "index", text: "Index" },
+        { value: "norm", text: "Norm", title: "Largest L2 norm first" },
+      ],
+      "index",
+      (v) => this.#set({ sort: v === "index" ? null : v }),
+    );
+    this.#scale = segmented(
+      "Scale",
+      [
+        { value: "shared", text: "Layer", title: "One scale for all filters: pale filters are weak" },
+        { value: "own", text: "Each", title: "Every filter stretched to its own largest weight" },
+      ],
+      "shared",
+      (v) => this.#set({ show: v === "shared" ? null : v }),
+    );
     put(this.#frame.tools, this.#sort.el, this.#scale.el, this.#input.el, this.#player.el, this.#legend);
-    this.#grid = new VirtualGrid(scrollerOf(el), { label: "Filters", minimum: TILE, rowHeight: TILE + 26, gap: 10, cell: (o, _, width) => this.#cell(o, width) });
+    this.#grid = new VirtualGrid(scrollerOf(el), {
+      label: "Filters",
+      minimum: TILE,
+      rowHeight: (width) => width + CAPTION,
+      gap: 10,
+      cell: (o, _, width) => this.#cell(o, width),
+    });
     this.#panel = new FilterPanel((o) => this.#open(o));
     window.addEventListener("keydown", this.#keys);
     this.update(state);
@@ -90,7 +124,10 @@ class FiltersView implements View {
     const step = numberOf(route, "step", Number.POSITIVE_INFINITY);
     const found = this.#records.findIndex((record) => record.step === step);
     const at = found >= 0 ? found : this.#records.length - 1;
-    this.#player.update(this.#records.map((record) => record.step), at);
+    this.#player.update(
+      this.#records.map((record) => record.step),
+      at,
+    );
     this.#load(this.#run.name, this.#records[at]);
   }
 
@@ -122,7 +159,15 @@ class FiltersView implements View {
   #showEmpty(): void {
     this.#frame.head({ view: "Filters", explain: "The weights of a convolution layer, drawn as pictures." });
     put(this.#frame.tools);
-    put(this.#frame.body, empty("No filters recorded", "Inspect a model, or run the demonstration, to see its weights as pictures:", "convscope demo", "convscope inspect MODEL IMAGES -o RUN"));
+    put(
+      this.#frame.body,
+      empty(
+        "No filters recorded",
+        "Inspect a model, or run the demonstration, to see its weights as pictures:",
+        "convscope demo",
+        "convscope inspect MODEL IMAGES -o RUN",
+      ),
+    );
     this.state.ready();
   }
 
@@ -137,14 +182,28 @@ class FiltersView implements View {
     this.#input.limit({ min: -1, max: input - 1, step: 1 });
     this.#input.set(Math.min(numberOf(route, "input", -1), input - 1));
     this.#input.el.hidden = !deep;
-    put(this.#legend, this.#own() ? null : input === 3 ? greyBar(data.scale, "per colour") : colourBar("diverging", -data.scale, data.scale, "weight"));
+    put(
+      this.#legend,
+      this.#own()
+        ? null
+        : input === 3
+          ? greyBar(data.scale, "per colour")
+          : colourBar("diverging", -data.scale, data.scale, "weight"),
+    );
     this.#head(data);
     this.#layout(data);
   }
 
   #layout(data: FilterData): void {
-    if (!this.#grid.el.isConnected) put(this.#frame.body, h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el), this.#table);
-    const key = JSON.stringify([data.record.id, this.state.route.params.sort, this.state.route.params.show, this.state.route.params.input, this.state.route.params.q]);
+    if (!this.#grid.el.isConnected)
+      put(this.#frame.body, h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el), this.#table);
+    const key = JSON.stringify([
+      data.record.id,
+      this.state.route.params.sort,
+      this.state.route.params.show,
+      this.state.route.params.input,
+      this.state.route.params.q,
+    ]);
     const filter = this.#chosen(data);
     this.#panel.show(data, filter, this.#drawing(data), this.#own());
     if (key !== this.#drawn) {
@@ -165,10 +224,22 @@ class FiltersView implements View {
     const facts: Fact[] = [
       { name: "filters", value: count(out) },
       { name: "each", value: `${times(height, width)}, ${count(input)} ${input === 1 ? "input" : "inputs"}` },
-      { name: "scale", value: this.#own() ? "each its own" : `±${number(data.scale)}`, title: "Full contrast" },
-      { name: "L2 norm", value: `${number(sorted[0], 3)} … ${number(sorted[out - 1], 3)}`, title: `median ${number(sorted[out >> 1])}` },
+      {
+        name: "scale",
+        value: this.#own() ? "each its own" : `±${number(data.scale)}`,
+        title: "Full contrast",
+      },
+      {
+        name: "L2 norm",
+        value: `${number(sorted[0], 3)} … ${number(sorted[out - 1], 3)}`,
+        title: `median ${number(sorted[out >> 1])}`,
+      },
       { name: "dead", value: count(dead.size), title: "L2 norm below 1e-6" },
-      { name: "weak", value: count([...weak].filter((o) => !dead.has(o)).length), title: "Below 1 % of the layer's largest norm" },
+      {
+        name: "weak",
+        value: count([...weak].filter((o) => !dead.has(o)).length),
+        title: "Below 1 % of the layer's largest norm",
+      },
     ];
     this.#frame.head({
       view: "Filters",
@@ -181,8 +252,10 @@ class FiltersView implements View {
   }
 
   #explain(input: number): string {
-    if (input === 3) return "The weights of each filter as a colour picture: mid-grey is zero, so what a filter reacts to stands out from grey.";
-    if (input === 1) return "The weights of each filter: red is positive, blue negative, grey zero. The bar below is the filter's L2 norm.";
+    if (input === 3)
+      return "The weights of each filter as a colour picture: mid-grey is zero, so what a filter reacts to stands out from grey.";
+    if (input === 1)
+      return "The weights of each filter: red is positive, blue negative, grey zero. The bar below is the filter's L2 norm.";
     return "One input slice of each filter: red is positive, blue negative, grey zero. “Strongest” takes the slice with the largest norm.";
   }
 
@@ -192,14 +265,18 @@ class FiltersView implements View {
     const { input } = filterShape(data.weight);
     if (input === 3) return { kind: "colour" };
     const wanted = numberOf(this.state.route, "input", -1);
-    return wanted < 0 && input > 1 ? { kind: "strongest" } : { kind: "slice", input: Math.max(0, Math.min(wanted, input - 1)) };
+    return wanted < 0 && input > 1
+      ? { kind: "strongest" }
+      : { kind: "slice", input: Math.max(0, Math.min(wanted, input - 1)) };
   }
 
   #order(data: FilterData): number[] {
     const all = Array.from(data.norm.keys());
     const wanted = (this.state.route.params.q ?? "").trim();
     const shown = /^\d+$/.test(wanted) ? all.filter((o) => String(o).startsWith(wanted)) : all;
-    return choiceOf(this.state.route, "sort", SORTS) === "norm" ? shown.sort((a, b) => data.norm[b] - data.norm[a] || a - b) : shown;
+    return choiceOf(this.state.route, "sort", SORTS) === "norm"
+      ? shown.sort((a, b) => data.norm[b] - data.norm[a] || a - b)
+      : shown;
   }
 
   #flag(data: FilterData, o: number): string {
@@ -219,18 +296,41 @@ class FiltersView implements View {
     const data = this.#data;
     if (!data) return h("div");
     const { width, height } = filterShape(data.weight);
-    const canvas = h("canvas", { width, height, class: "pixelated filter-tile", role: "img", "aria-label": `filter ${o}` });
-    context2d(canvas).putImageData(filterPixels(data.weight, o, this.#drawing(data), this.#own() ? largest(data.weight, o) : data.scale), 0, 0);
+    const canvas = h("canvas", {
+      width,
+      height,
+      class: "pixelated filter-tile",
+      role: "img",
+      "aria-label": `filter ${o}`,
+    });
+    context2d(canvas).putImageData(
+      filterPixels(data.weight, o, this.#drawing(data), this.#own() ? largest(data.weight, o) : data.scale),
+      0,
+      0,
+    );
     const share = data.norm[o] / Math.max(...data.norm, Number.MIN_VALUE);
     const flag = this.#flag(data, o);
     const link = h(
       "a",
-      { class: "filter-cell", href: formatRoute(changed(this.state.route, { ch: o })), "data-filter": o, title: `filter ${o} · L2 norm ${number(data.norm[o])}`, "aria-label": `filter ${o}, L2 norm ${number(data.norm[o])} ${flag}` },
+      {
+        class: "filter-cell",
+        href: formatRoute(changed(this.state.route, { ch: o })),
+        "data-filter": o,
+        title: `filter ${o} · L2 norm ${number(data.norm[o])}`,
+        "aria-label": `filter ${o}, L2 norm ${number(data.norm[o])} ${flag}`,
+      },
       canvas,
       h("span", { class: "strip", "aria-hidden": "true" }, h("i", { style: { width: `${100 * share}%` } })),
-      h("span", { class: "filter-caption num" }, h("span", {}, o), flag ? h("b", { class: `flag ${flag}` }, flag) : h("span", { class: "muted" }, number(data.norm[o], 3))),
+      h(
+        "span",
+        { class: "filter-caption num" },
+        h("span", {}, o),
+        flag
+          ? h("b", { class: `flag ${flag}` }, flag)
+          : h("span", { class: "muted" }, number(data.norm[o], 3)),
+      ),
     );
-    canvas.style.width = canvas.style.height = `${Math.min(cellWidth, TILE + 8)}px`;
+    canvas.style.width = canvas.style.height = `${cellWidth}px`;
     link.addEventListener("click", (event) => {
       event.preventDefault();
       this.#open(o);

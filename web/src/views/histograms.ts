@@ -1,12 +1,14 @@
 // Distributions over time: one ridge a step, older ones behind and fainter.
+
+import { type LazyCard, LazyCards } from "../lib/cards";
 import { allTags, seriesOf, shownRuns } from "../lib/catalog";
 import { h, put, sizeCanvas } from "../lib/dom";
-import { dot, empty, Frame, hiddenTable, isAbort, messageOf } from "../lib/frame";
 import { count, number, plural, tick } from "../lib/format";
+import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
 import { bucketsOf, resample } from "../lib/histogram";
 import { withAlpha } from "../lib/palette";
 import { Tooltip } from "../lib/tooltip";
-import type { Histograms, RunInfo, Source } from "../source/source";
+import type { Histograms, Source } from "../source/source";
 import type { Mount, View, ViewState } from "./view";
 
 const BINS = 96;
@@ -15,7 +17,8 @@ const AXIS = 24;
 const RIGHT = 44;
 /** Ridges drawn at most; of more steps, evenly spread ones are drawn and the page says so. */
 const RIDGES = 60;
-const EXPLAIN = "How the values of a tensor are distributed, one ridge a logged step: the newest in front. Heights are comparable within a figure.";
+const EXPLAIN =
+  "How the values of a tensor are distributed, one ridge a logged step: the newest in front. Heights are comparable within a figure.";
 
 interface Ridges {
   readonly low: number;
@@ -35,15 +38,17 @@ function ridgesOf(data: Histograms): Ridges {
   }
   if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
   const drawn = Math.min(n, RIDGES);
-  const index = Array.from({ length: drawn }, (_, i) => (drawn === 1 ? n - 1 : Math.round((i * (n - 1)) / (drawn - 1))));
+  const index = Array.from({ length: drawn }, (_, i) =>
+    drawn === 1 ? n - 1 : Math.round((i * (n - 1)) / (drawn - 1)),
+  );
   const density = index.map((i) => resample(bucketsOf(data, i), low, high, BINS));
   const top = Math.max(...density.map((ridge) => Math.max(...ridge)), 1e-12);
   return { low, high, top, index, density };
 }
 
-class Card {
+class Card implements LazyCard {
   readonly el: HTMLElement;
-  visible = false;
+  private readonly tooltip: Tooltip;
   readonly #canvas = h("canvas", { role: "img", tabindex: 0 });
   readonly #note = h("p", { class: "curve-note" });
   readonly #table = h("div");
@@ -57,8 +62,9 @@ class Card {
   constructor(
     readonly run: string,
     readonly tag: string,
-    private readonly tooltip: Tooltip,
+    private readonly view: HistogramsView,
   ) {
+    this.tooltip = view.tooltip;
     this.el = h(
       "article",
       { class: "card ridge-card", "aria-label": `Histograms of ${tag}, ${run}` },
@@ -73,8 +79,11 @@ class Card {
     this.#observer.observe(this.el);
   }
 
-  async refresh(source: Source, available: number, colour: string, signal: AbortSignal): Promise<void> {
-    this.#colour = colour;
+  async refresh(signal: AbortSignal): Promise<void> {
+    const { state, source } = this.view;
+    const run = state.index.runs.find(({ name }) => name === this.run);
+    const available = run ? (seriesOf(run, "histogram", this.tag)?.count ?? 0) : 0;
+    this.#colour = state.colours.get(this.run) ?? "#888888";
     if (this.#loaded !== available) {
       this.#data = await source.histograms(this.run, this.tag, 0, signal);
       this.#loaded = available;
@@ -105,11 +114,21 @@ class Card {
 
   #describe(data: Histograms, ridges: Ridges): void {
     const n = data.step.length;
-    const note = n > ridges.index.length ? `${ridges.index.length} of ${count(n)} steps drawn` : plural(n, "step");
+    const note =
+      n > ridges.index.length ? `${ridges.index.length} of ${count(n)} steps drawn` : plural(n, "step");
     put(this.#note, dot(this.#colour), `${this.run} · ${note}`);
     const end = 5 * (n - 1);
-    this.#canvas.setAttribute("aria-label", `${this.tag}, ${plural(n, "histogram")}; at the last step values from ${number(data.stats[end])} to ${number(data.stats[end + 1])}. Arrow keys move between steps.`);
-    const rows = ridges.index.map((i) => [count(data.step[i]), number(data.stats[5 * i]), number(data.stats[5 * i + 1]), number(data.stats[5 * i + 3] / data.stats[5 * i + 2]), count(data.stats[5 * i + 2])]);
+    this.#canvas.setAttribute(
+      "aria-label",
+      `${this.tag}, ${plural(n, "histogram")}; at the last step values from ${number(data.stats[end])} to ${number(data.stats[end + 1])}. Arrow keys move between steps.`,
+    );
+    const rows = ridges.index.map((i) => [
+      count(data.step[i]),
+      number(data.stats[5 * i]),
+      number(data.stats[5 * i + 1]),
+      number(data.stats[5 * i + 3] / data.stats[5 * i + 2]),
+      count(data.stats[5 * i + 2]),
+    ]);
     put(this.#table, hiddenTable(`${this.tag} by step`, ["step", "min", "max", "mean", "values"], rows));
   }
 
@@ -136,7 +155,13 @@ class Card {
       context.stroke();
     }
     context.textAlign = "left";
-    const places = [...new Set([0, Math.floor((this.#ridges?.density.length ?? 1) / 2), (this.#ridges?.density.length ?? 1) - 1])];
+    const places = [
+      ...new Set([
+        0,
+        Math.floor((this.#ridges?.density.length ?? 1) / 2),
+        (this.#ridges?.density.length ?? 1) - 1,
+      ]),
+    ];
     for (const place of places) {
       const step = this.#data?.step[this.#ridges?.index[place] ?? 0] ?? 0;
       context.fillText(tick(step), span + 8, this.#baseline(place) + 3);
@@ -172,7 +197,8 @@ class Card {
     const y = event.clientY - box.top;
     let nearest = 0;
     for (let place = 1; place < this.#ridges.density.length; place++) {
-      if (Math.abs(this.#baseline(place) - 6 - y) < Math.abs(this.#baseline(nearest) - 6 - y)) nearest = place;
+      if (Math.abs(this.#baseline(place) - 6 - y) < Math.abs(this.#baseline(nearest) - 6 - y))
+        nearest = place;
     }
     const bin = Math.floor((BINS * (event.clientX - box.left)) / (box.width - RIGHT));
     this.#point(nearest, Math.max(0, Math.min(BINS - 1, bin)), event.clientX, event.clientY);
@@ -192,7 +218,11 @@ class Card {
       x,
       y,
       h("h4", {}, `step ${count(this.#data.step[i])}`),
-      h("p", { class: "num" }, `about ${count(Math.round(density[place][bin]))} of ${count(n)} values in ${number(low + bin * width)} … ${number(low + (bin + 1) * width)}`),
+      h(
+        "p",
+        { class: "num" },
+        `about ${count(Math.round(density[place][bin]))} of ${count(n)} values in ${number(low + bin * width)} … ${number(low + (bin + 1) * width)}`,
+      ),
       h("p", { class: "num muted" }, `min ${number(min)} · mean ${number(sum / n)} · max ${number(max)}`),
     );
   }
@@ -215,90 +245,61 @@ class Card {
 }
 
 class HistogramsView implements View {
+  readonly tooltip = new Tooltip();
   readonly #frame: Frame;
-  readonly #tooltip = new Tooltip();
-  readonly #cards = new Map<string, Card>();
-  readonly #controller = new AbortController();
-  readonly #observer: IntersectionObserver;
+  readonly #cards = new LazyCards<Card>(() => this.state.ready());
   #layout = "";
-  #working = 0;
 
   constructor(
     el: HTMLElement,
-    private readonly source: Source,
-    private state: ViewState,
+    readonly source: Source,
+    public state: ViewState,
   ) {
     this.#frame = new Frame(el);
-    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
     this.update(state);
   }
 
   update(state: ViewState): void {
     this.state = state;
-    const wanted = (state.route.params.q ?? "").toLocaleLowerCase();
-    const tags = allTags(state.index, "histogram").filter((tag) => tag.toLocaleLowerCase().includes(wanted));
-    const pairs = tags.flatMap((tag) => this.#runs(tag).map((run) => ({ run: run.name, tag })));
-    this.#frame.head({ view: "Histograms", explain: EXPLAIN, facts: [{ name: "figures", value: count(pairs.length) }] });
-    const layout = JSON.stringify(pairs);
-    if (!pairs.length) this.#showEmpty(wanted);
-    else if (layout !== this.#layout) this.#build(pairs);
-    this.#layout = layout;
-    for (const card of this.#cards.values()) if (card.visible) this.#refresh(card);
+    const { index, route } = state;
+    const wanted = (route.params.q ?? "").toLocaleLowerCase();
+    const runs = shownRuns(index, route.params.hide);
+    const tags = allTags(index, "histogram").filter((tag) => tag.toLocaleLowerCase().includes(wanted));
+    const keys = tags.flatMap((tag) =>
+      runs.filter((run) => seriesOf(run, "histogram", tag)).map((run) => `${run.name}\n${tag}`),
+    );
+    this.#frame.head({
+      view: "Histograms",
+      explain: EXPLAIN,
+      facts: [{ name: "figures", value: count(keys.length) }],
+    });
+    this.#build(keys);
+    if (!keys.length) this.#showEmpty(wanted);
+    this.#cards.refresh();
   }
 
   destroy(): void {
-    this.#controller.abort();
-    this.#observer.disconnect();
-    this.#tooltip.destroy();
-    for (const card of this.#cards.values()) card.destroy();
-  }
-
-  #runs(tag: string): RunInfo[] {
-    return shownRuns(this.state.index, this.state.route.params.hide).filter((run) => seriesOf(run, "histogram", tag));
+    this.#cards.destroy();
+    this.tooltip.destroy();
   }
 
   #showEmpty(wanted: string): void {
-    const text = wanted ? `No tag of a shown run contains “${wanted}”.` : "Log tensors with SummaryWriter.add_histogram, or run the demonstration:";
+    const text = wanted
+      ? `No tag of a shown run contains “${wanted}”.`
+      : "Log tensors with SummaryWriter.add_histogram, or run the demonstration:";
     put(this.#frame.body, empty("No histograms", text, ...(wanted ? [] : ["convscope demo"])));
     this.state.ready();
   }
 
-  #build(pairs: readonly { run: string; tag: string }[]): void {
-    for (const card of this.#cards.values()) card.destroy();
-    this.#cards.clear();
-    this.#observer.disconnect();
-    const cards = pairs.map(({ run, tag }) => {
-      const card = new Card(run, tag, this.#tooltip);
-      this.#cards.set(`${run}\n${tag}`, card);
-      return card;
+  #build(keys: readonly string[]): void {
+    const layout = keys.join("\t");
+    if (layout === this.#layout) return;
+    this.#layout = layout;
+    const cards = this.#cards.keep(keys, (key) => {
+      const [run, tag] = key.split("\n", 2);
+      return new Card(run, tag, this);
     });
     put(this.#frame.body, h("div", { class: "card-grid" }, ...cards.map((card) => card.el)));
-    for (const card of cards) this.#observer.observe(card.el);
-  }
-
-  #seen(entries: readonly IntersectionObserverEntry[]): void {
-    for (const entry of entries) {
-      const card = [...this.#cards.values()].find(({ el }) => el === entry.target);
-      if (!card) continue;
-      const appeared = entry.isIntersecting && !card.visible;
-      card.visible = entry.isIntersecting;
-      if (appeared) this.#refresh(card);
-    }
-  }
-
-  #refresh(card: Card): void {
-    const run = this.state.index.runs.find(({ name }) => name === card.run);
-    const available = run ? (seriesOf(run, "histogram", card.tag)?.count ?? 0) : 0;
-    this.#working++;
-    card
-      .refresh(this.source, available, this.state.colours.get(card.run) ?? "#888888", this.#controller.signal)
-      .catch((error: unknown) => {
-        if (!isAbort(error)) card.fail(error);
-      })
-      .finally(() => {
-        this.#working--;
-        if (this.#working === 0) this.state.ready();
-      });
   }
 }
 

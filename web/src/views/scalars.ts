@@ -1,10 +1,12 @@
 // Curves: one card a tag, one line a run, in groups by what stands before the slash.
-import { allTags, groupTags, seriesOf, shownRuns } from "../lib/catalog";
-import { segmented, slider, toggle } from "../lib/controls";
+
+import { type LazyCard, LazyCards } from "../lib/cards";
+import { allTags, groupTags, runsWith, seriesOf, shownRuns } from "../lib/catalog";
+import { type Option, segmented, slider, toggle } from "../lib/controls";
 import { Curve, type CurveOptions, type Line, type Reading } from "../lib/curve";
 import { h, put } from "../lib/dom";
-import { dot, empty, Frame, hiddenTable, isAbort, messageOf } from "../lib/frame";
 import { count, duration, exact, number, plural } from "../lib/format";
+import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
 import { choiceOf, numberOf } from "../lib/route";
 import { GrowingSeries, type XAxis } from "../lib/series";
 import { Tooltip } from "../lib/tooltip";
@@ -12,7 +14,14 @@ import type { Source } from "../source/source";
 import type { Mount, View, ViewState } from "./view";
 
 const AXES: readonly XAxis[] = ["step", "relative", "wall"];
-const EXPLAIN = "Numbers logged during training, one colour a run. Every logged point is here; the faint line is the raw curve, the strong one its smoothed course.";
+const AXIS_OPTIONS: readonly Option<XAxis>[] = [
+  { value: "step", text: "Step" },
+  { value: "relative", text: "Relative", title: "Time since the first point" },
+  { value: "wall", text: "Wall", title: "Time of day" },
+];
+const SMOOTHING = 0.6;
+const EXPLAIN =
+  "Numbers logged during training, one colour a run. Every logged point is here; the faint line is the raw curve, the strong one its smoothed course.";
 
 /** All series that were ever asked for, shared by the cards. */
 class SeriesStore {
@@ -25,7 +34,10 @@ class SeriesStore {
   get(run: string, tag: string): GrowingSeries {
     const key = `${run}\n${tag}`;
     let series = this.#series.get(key);
-    if (!series) this.#series.set(key, (series = new GrowingSeries()));
+    if (!series) {
+      series = new GrowingSeries();
+      this.#series.set(key, series);
+    }
     return series;
   }
 
@@ -48,9 +60,8 @@ class SeriesStore {
   }
 }
 
-class Card {
+class Card implements LazyCard {
   readonly el: HTMLElement;
-  visible = false;
   readonly #host = h("div", { class: "curve-host" });
   readonly #foot = h("div", { class: "curve-readings" });
   readonly #note = h("p", { class: "curve-note" });
@@ -79,8 +90,12 @@ class Card {
 
   async refresh(): Promise<void> {
     const { state, store } = this.view;
-    const runs = shownRuns(state.index, state.route.params.hide).filter((run) => seriesOf(run, "scalar", this.tag));
-    const late = runs.filter((run) => (seriesOf(run, "scalar", this.tag)?.count ?? 0) > store.get(run.name, this.tag).length);
+    const runs = shownRuns(state.index, state.route.params.hide).filter((run) =>
+      seriesOf(run, "scalar", this.tag),
+    );
+    const late = runs.filter(
+      (run) => (seriesOf(run, "scalar", this.tag)?.count ?? 0) > store.get(run.name, this.tag).length,
+    );
     await Promise.all(late.map((run) => store.grow(run.name, this.tag)));
     this.#lines = runs.map((run) => ({
       name: run.name,
@@ -152,26 +167,31 @@ class Card {
     const items = this.#lines.map((line, i) => {
       const index = readings ? readings[i]?.index : line.series.length - 1;
       const value = index === undefined || index < 0 ? "–" : number(line.series.value[index]);
-      return h("span", { class: "reading", title: line.name }, dot(line.colour), h("span", { class: "reading-name" }, line.name), h("b", { class: "num" }, value));
+      return h(
+        "span",
+        { class: "reading", title: line.name },
+        dot(line.colour),
+        h("span", { class: "reading-name" }, line.name),
+        h("b", { class: "num" }, value),
+      );
     });
     put(this.#foot, ...items);
   }
 }
 
-const last = (line: Line): number => (line.series.length ? line.series.value[line.series.length - 1] : Number.NaN);
+const last = (line: Line): number =>
+  line.series.length ? line.series.value[line.series.length - 1] : Number.NaN;
 
 class ScalarsView implements View {
   readonly store: SeriesStore;
   readonly tooltip = new Tooltip();
   readonly #frame: Frame;
-  readonly #cards = new Map<string, Card>();
-  readonly #observer: IntersectionObserver;
+  readonly #cards = new LazyCards<Card>(() => this.state.ready());
   readonly #smoothing;
   readonly #axis;
   readonly #log;
   #zoom: [number, number] | null = null;
   #layout = "";
-  #working = 0;
 
   constructor(
     el: HTMLElement,
@@ -180,23 +200,35 @@ class ScalarsView implements View {
   ) {
     this.store = new SeriesStore(source);
     this.#frame = new Frame(el);
-    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
-    const { route } = state;
-    this.#smoothing = slider("Smoothing", { min: 0, max: 0.99, step: 0.01 }, numberOf(route, "smooth", 0.6), (v) => this.#set({ smooth: v }), (v) => v.toFixed(2));
-    this.#axis = segmented<XAxis>("Axis", [{ value: "step", text: "Step" }, { value: "relative", text: "Relative", title: "Time since the first point" }, { value: "wall", text: "Wall", title: "Time of day" }], "step", (v) => this.#set({ x: v }));
-    this.#log = toggle("Log y", route.params.log === "1", (on) => this.#set({ log: on ? 1 : null }));
+    this.#smoothing = slider(
+      "Smoothing",
+      { min: 0, max: 0.99, step: 0.01 },
+      SMOOTHING,
+      (value) => this.state.navigate({ smooth: value }, true),
+      (value) => value.toFixed(2),
+    );
+    this.#axis = segmented<XAxis>("Axis", AXIS_OPTIONS, "step", (value) => {
+      this.#zoom = null;
+      this.state.navigate({ x: value === "step" ? null : value }, true);
+    });
+    this.#log = toggle("Log y", false, (on) => this.state.navigate({ log: on ? 1 : null }, true));
     put(this.#frame.tools, this.#smoothing.el, this.#axis.el, this.#log.el);
     this.update(state);
   }
 
   options(): CurveOptions {
     const { route } = this.state;
-    return { smoothing: numberOf(route, "smooth", 0.6), axis: choiceOf(route, "x", AXES), log: route.params.log === "1", zoom: this.#zoom };
+    return {
+      smoothing: numberOf(route, "smooth", SMOOTHING),
+      axis: choiceOf(route, "x", AXES),
+      log: route.params.log === "1",
+      zoom: this.#zoom,
+    };
   }
 
   zoom(range: [number, number] | null): void {
     this.#zoom = range;
-    this.#redraw();
+    for (const card of this.#cards.visible) card.draw();
   }
 
   update(state: ViewState): void {
@@ -204,104 +236,67 @@ class ScalarsView implements View {
     const wanted = (state.route.params.q ?? "").toLocaleLowerCase();
     const all = allTags(state.index, "scalar");
     const tags = all.filter((tag) => tag.toLocaleLowerCase().includes(wanted));
+    const { smoothing, axis, log } = this.options();
+    this.#smoothing.set(smoothing);
+    this.#axis.set(axis);
+    this.#log.set(log);
     this.#head(all.length, tags.length);
-    this.#smoothing.set(numberOf(state.route, "smooth", 0.6));
-    this.#axis.set(choiceOf(state.route, "x", AXES));
-    this.#log.set(state.route.params.log === "1");
+    this.#build(tags);
     if (!tags.length) this.#showEmpty(all.length, wanted);
-    else if (tags.join("\n") !== this.#layout) this.#build(tags);
-    for (const card of this.#cards.values()) if (card.visible) this.#refresh(card);
+    this.#cards.refresh();
   }
 
   destroy(): void {
-    this.#observer.disconnect();
+    this.#cards.destroy();
     this.store.destroy();
     this.tooltip.destroy();
-    for (const card of this.#cards.values()) card.destroy();
-  }
-
-  #set(change: Record<string, string | number | null>): void {
-    const axisChanged = "x" in change;
-    if (axisChanged) this.#zoom = null;
-    this.state.navigate(change, true);
   }
 
   #head(all: number, shown: number): void {
     const { index, route } = this.state;
-    const runs = shownRuns(index, route.params.hide).length;
+    const capable = runsWith(index, "scalar");
+    const visible = shownRuns(index, route.params.hide).filter((run) => capable.includes(run));
     const facts = [
       { name: "curves", value: shown < all ? `${shown} of ${all}` : count(all) },
-      { name: "runs shown", value: `${runs} of ${index.runs.length}` },
+      { name: "runs shown", value: `${visible.length} of ${capable.length}` },
     ];
     this.#frame.head({ view: "Scalars", explain: EXPLAIN, facts });
   }
 
   #showEmpty(all: number, wanted: string): void {
-    this.#layout = "";
-    this.#clear();
     const content = all
       ? empty("No such tag", `No tag contains “${wanted}”; ${plural(all, "tag")} in all.`)
-      : empty("No curves yet", "Log numbers with SummaryWriter.add_scalar, or run the demonstration:", "convscope demo");
+      : empty(
+          "No curves yet",
+          "Log numbers with SummaryWriter.add_scalar, or run the demonstration:",
+          "convscope demo",
+        );
     put(this.#frame.body, content);
     this.state.ready();
   }
 
   #build(tags: readonly string[]): void {
-    this.#layout = tags.join("\n");
+    const layout = tags.join("\n");
+    if (layout === this.#layout) return;
+    this.#layout = layout;
+    const cards = this.#cards.keep(tags, (tag) => new Card(tag, this));
     const sections = [...groupTags(tags)].map(([group, members]) => {
-      const cards = members.map((tag) => this.#card(tag).el);
-      const title = h("h2", { class: "group-title" }, group || "General", h("span", { class: "count num" }, cards.length));
-      return h("section", { class: "group", "aria-label": group || "General" }, title, h("div", { class: "card-grid" }, ...cards));
+      const elements = cards.filter((card) => members.includes(card.tag)).map((card) => card.el);
+      const name = group || "General";
+      const title = h(
+        "h2",
+        { class: "group-title" },
+        name,
+        h("span", { class: "count num" }, elements.length),
+      );
+      return h(
+        "section",
+        { class: "group", "aria-label": name },
+        title,
+        h("div", { class: "card-grid" }, ...elements),
+      );
     });
     put(this.#frame.body, ...sections);
-    for (const [tag, card] of this.#cards) if (!tags.includes(tag)) this.#forget(tag, card);
-  }
-
-  #card(tag: string): Card {
-    let card = this.#cards.get(tag);
-    if (!card) {
-      card = new Card(tag, this);
-      this.#cards.set(tag, card);
-      this.#observer.observe(card.el);
-    }
-    return card;
-  }
-
-  #forget(tag: string, card: Card): void {
-    this.#observer.unobserve(card.el);
-    card.destroy();
-    this.#cards.delete(tag);
-  }
-
-  #clear(): void {
-    for (const [tag, card] of this.#cards) this.#forget(tag, card);
-  }
-
-  #seen(entries: readonly IntersectionObserverEntry[]): void {
-    for (const entry of entries) {
-      const card = [...this.#cards.values()].find(({ el }) => el === entry.target);
-      if (!card) continue;
-      const appeared = entry.isIntersecting && !card.visible;
-      card.visible = entry.isIntersecting;
-      if (appeared) this.#refresh(card);
-    }
-  }
-
-  #redraw(): void {
-    for (const card of this.#cards.values()) if (card.visible) card.draw();
-  }
-
-  #refresh(card: Card): void {
-    this.#working++;
-    card
-      .refresh()
-      .catch((error: unknown) => {
-        if (!isAbort(error)) card.fail(error);
-      })
-      .finally(() => {
-        this.#working--;
-        if (this.#working === 0) this.state.ready();
-      });
   }
 }
 

@@ -4,8 +4,8 @@ import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
 import { COLOUR_MAPS, type ColourMap, table } from "../lib/colour";
 import { type Control, segmented, select, slider } from "../lib/controls";
 import { context2d, h, isTyping, put } from "../lib/dom";
-import { empty, Frame, failed, loading } from "../lib/frame";
 import { count, number, times } from "../lib/format";
+import { empty, Frame, failed, loading } from "../lib/frame";
 import { VirtualGrid } from "../lib/grid";
 import { colourBar } from "../lib/legend";
 import { Loader } from "../lib/loader";
@@ -21,14 +21,23 @@ const SHOWS = ["volume", "maps"] as const;
 const MODES: readonly Mode[] = ["composite", "maximum"];
 const SCALES = ["layer", "each"] as const;
 const TILE = 92;
-const EXPLAIN = "The feature maps that one picture causes in a layer, stacked by channel. Bright voxels are strong activations; the framed plane is the channel shown beside.";
+const CAPTION = 20;
+const EXPLAIN =
+  "The feature maps that one picture causes in a layer, stacked by channel. Bright voxels are strong activations; the framed plane is the channel shown beside.";
 
 class VolumeView implements View {
   readonly #frame: Frame;
   readonly #loader = new Loader();
   readonly #pictures = new PictureCache();
-  readonly #host = h("div", { class: "scene", tabindex: 0, role: "application", "aria-label": "Volume of feature maps: drag to turn, wheel to zoom" });
-  readonly #labels = Array.from({ length: 3 }, () => h("span", { class: "axis-label num", "aria-hidden": "true" }));
+  readonly #host = h("div", {
+    class: "scene night",
+    tabindex: 0,
+    role: "application",
+    "aria-label": "Volume of feature maps: drag to turn, wheel to zoom",
+  });
+  readonly #labels = Array.from({ length: 3 }, () =>
+    h("span", { class: "axis-label num", "aria-hidden": "true" }),
+  );
   readonly #gridHost = h("div", { class: "scene-grid", "data-scroller": "" });
   readonly #main = h("div", { class: "scene-main" });
   readonly #panel: VolumePanel;
@@ -53,17 +62,65 @@ class VolumeView implements View {
     private state: ViewState,
   ) {
     this.#frame = new Frame(el);
-    const set = (key: string, usual: string) => (value: string) => this.state.navigate({ [key]: value === usual ? null : value }, true);
-    this.#show = segmented("Show", [{ value: "volume", text: "Volume" }, { value: "maps", text: "All maps" }], "volume", set("show", "volume"));
-    this.#mode = segmented<Mode>("Mode", [{ value: "composite", text: "Composite" }, { value: "maximum", text: "Maximum", title: "Only the strongest value along the ray" }], "composite", set("mode", "composite"));
-    this.#scale = segmented("Scale", [{ value: "layer", text: "Layer", title: "One scale for all channels" }, { value: "each", text: "Each", title: "Every channel stretched to its own range" }], "layer", set("scale", "layer"));
-    this.#colour = select("Colours", COLOUR_MAPS.map((value) => ({ value, text: value })), "inferno", set("map", "inferno"));
+    const set = (key: string, usual: string) => (value: string) =>
+      this.state.navigate({ [key]: value === usual ? null : value }, true);
+    this.#show = segmented(
+      "Show",
+      [
+        { value: "volume", text: "Volume" },
+        { value: "maps", text: "All maps" },
+      ],
+      "volume",
+      set("show", "volume"),
+    );
+    this.#mode = segmented<Mode>(
+      "Mode",
+      [
+        { value: "composite", text: "Composite" },
+        { value: "maximum", text: "Maximum", title: "Only the strongest value along the ray" },
+      ],
+      "composite",
+      set("mode", "composite"),
+    );
+    this.#scale = segmented(
+      "Scale",
+      [
+        { value: "layer", text: "Layer", title: "One scale for all channels" },
+        { value: "each", text: "Each", title: "Every channel stretched to its own range" },
+      ],
+      "layer",
+      set("scale", "layer"),
+    );
+    this.#colour = select(
+      "Colours",
+      COLOUR_MAPS.map((value) => ({ value, text: value })),
+      "inferno",
+      set("map", "inferno"),
+    );
     const share = (value: number): string => value.toFixed(2);
-    this.#threshold = slider("Threshold", { min: 0, max: 0.95, step: 0.01 }, 0.12, (v) => this.state.navigate({ threshold: v }, true), share);
-    this.#opacity = slider("Opacity", { min: 0.02, max: 1, step: 0.02 }, 0.4, (v) => this.state.navigate({ opacity: v }, true), share);
+    this.#threshold = slider(
+      "Threshold",
+      { min: 0, max: 0.95, step: 0.01 },
+      0.1,
+      (v) => this.state.navigate({ threshold: v }, true),
+      share,
+    );
+    this.#opacity = slider(
+      "Opacity",
+      { min: 0.02, max: 1, step: 0.02 },
+      0.5,
+      (v) => this.state.navigate({ opacity: v }, true),
+      share,
+    );
     const scene = { see: (place: number) => this.state.navigate({ ch: place }, true) };
     this.#panel = new VolumePanel(source, this.#pictures, scene.see);
-    this.#grid = new VirtualGrid(this.#gridHost, { label: "Feature maps", minimum: TILE, rowHeight: TILE + 40, gap: 12, cell: (place, _, width) => this.#cell(place, width) });
+    this.#grid = new VirtualGrid(this.#gridHost, {
+      label: "Feature maps",
+      minimum: TILE,
+      rowHeight: (width) => this.#mapHeight(width) + CAPTION,
+      gap: 12,
+      cell: (place, _, width) => this.#cell(place, width),
+    });
     window.addEventListener("keydown", this.#keys);
     this.update(state);
   }
@@ -75,7 +132,8 @@ class VolumeView implements View {
     const tag = this.#run && chooseTag(this.#run, "volume", route.params.tag);
     if (!this.#run || !tag) return this.#showEmpty();
     const records = recordsOf(this.#run, "volume", tag);
-    const record = records.find(({ step }) => step === numberOf(route, "step", Number.NaN)) ?? records[records.length - 1];
+    const record =
+      records.find(({ step }) => step === numberOf(route, "step", Number.NaN)) ?? records[records.length - 1];
     if (this.#loader.isNew(`${this.#run.name}/${record.id}`)) this.#load(this.#run.name, record);
     else if (this.#data) this.#paint(this.#data);
   }
@@ -92,7 +150,15 @@ class VolumeView implements View {
   #showEmpty(): void {
     this.#frame.head({ view: "Volume", explain: EXPLAIN });
     put(this.#frame.tools);
-    put(this.#frame.body, empty("No volume yet", "Record a layer's feature maps for a picture:", "convscope demo", "convscope inspect MODEL IMAGES -o RUN"));
+    put(
+      this.#frame.body,
+      empty(
+        "No volume yet",
+        "Record a layer's feature maps for a picture:",
+        "convscope demo",
+        "convscope inspect MODEL IMAGES -o RUN",
+      ),
+    );
     this.state.ready();
   }
 
@@ -118,12 +184,13 @@ class VolumeView implements View {
     const scale = choiceOf(route, "scale", SCALES);
     this.#tools(show);
     this.#head(data);
-    if (!this.#main.isConnected) put(this.#frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
+    if (!this.#main.isConnected)
+      put(this.#frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
     put(this.#main, show === "volume" ? this.#host : this.#gridHost);
     if (show === "maps" && !this.#grid.el.isConnected) put(this.#gridHost, this.#grid.el);
     const arrangement = `${data.record.id}/${scale}`;
     const fresh = arrangement !== this.#arranged;
-    if (fresh) this.#voxels = arrange(data.volume, data.order, scale === "layer");
+    if (fresh) this.#voxels = arrange(data.volume, data.order, scale === "layer" ? data.top : null);
     this.#arranged = arrangement;
     const place = Math.min(numberOf(route, "ch", 0), data.order.length - 1);
     if (show === "volume") this.#paintVolume(data, place, fresh);
@@ -137,21 +204,31 @@ class VolumeView implements View {
     this.#mode.set(choiceOf(route, "mode", MODES));
     this.#scale.set(choiceOf(route, "scale", SCALES));
     this.#colour.set(this.#mapName());
-    this.#threshold.set(numberOf(route, "threshold", 0.12));
-    this.#opacity.set(numberOf(route, "opacity", 0.4));
-    const controls = show === "volume" ? [this.#mode, this.#scale, this.#colour, this.#threshold, this.#opacity] : [this.#scale, this.#colour];
+    this.#threshold.set(numberOf(route, "threshold", 0.1));
+    this.#opacity.set(numberOf(route, "opacity", 0.5));
+    const controls =
+      show === "volume"
+        ? [this.#mode, this.#scale, this.#colour, this.#threshold, this.#opacity]
+        : [this.#scale, this.#colour];
     const wanted = [this.#show, ...controls].map((control) => control.el);
     // Replacing a control while it is dragged would end the drag.
-    if (wanted.some((el, i) => this.#frame.tools.children[i] !== el) || this.#frame.tools.children.length !== wanted.length) put(this.#frame.tools, ...wanted);
+    if (
+      wanted.some((el, i) => this.#frame.tools.children[i] !== el) ||
+      this.#frame.tools.children.length !== wanted.length
+    )
+      put(this.#frame.tools, ...wanted);
   }
 
-  #mapName = (): ColourMap => choiceOf(this.state.route, "map", ["inferno", ...COLOUR_MAPS.filter((name) => name !== "inferno")]);
+  #mapName = (): ColourMap =>
+    choiceOf(this.state.route, "map", ["inferno", ...COLOUR_MAPS.filter((name) => name !== "inferno")]);
   #map = (): Uint8Array => table(this.#mapName());
 
   #ends(data: VolumeData, place: number): HTMLElement {
     const channel = data.order[place];
     const own = choiceOf(this.state.route, "scale", SCALES) === "each";
-    const [low, high] = own ? [data.volume.scale[2 * channel], data.volume.scale[2 * channel + 1]] : layerRange(data.volume);
+    const [low, high] = own
+      ? [data.volume.scale[2 * channel], data.volume.scale[2 * channel + 1]]
+      : [layerRange(data.volume)[0], data.top];
     return colourBar(this.#mapName(), low, high, own ? "channel" : "layer");
   }
 
@@ -166,7 +243,16 @@ class VolumeView implements View {
       explain: EXPLAIN,
       facts: [
         { name: "channels × rows × columns", value: times(volume.channels, volume.height, volume.width) },
-        { name: "values", value: `${number(low, 3)} … ${number(high, 3)}`, title: "Drawn from 8-bit voxels with one scale per channel" },
+        {
+          name: "contrast up to",
+          value: number(data.top, 3),
+          title: "99.9 % of all values lie below; larger ones are drawn as this",
+        },
+        {
+          name: "values",
+          value: `${number(low, 3)} … ${number(high, 3)}`,
+          title: "Drawn from 8-bit voxels with one scale per channel",
+        },
         { name: "order", value: data.orderName },
         { name: "network", value: data.network },
       ],
@@ -178,13 +264,18 @@ class VolumeView implements View {
     if (!scene || !this.#voxels) return;
     const { route, theme } = this.state;
     if (fresh) scene.setVoxels(shrink(this.#voxels, scene.largestSide));
-    scene.setLook({ mode: choiceOf(route, "mode", MODES), threshold: numberOf(route, "threshold", 0.12), opacity: numberOf(route, "opacity", 0.4) ** 1.5, colours: this.#map() });
+    scene.setLook({
+      mode: choiceOf(route, "mode", MODES),
+      threshold: numberOf(route, "threshold", 0.1),
+      opacity: numberOf(route, "opacity", 0.5) ** 1.5,
+      colours: this.#map(),
+    });
     scene.setSlice(place, data.order.length);
     if (this.#host.dataset.theme !== theme) {
       this.#host.dataset.theme = theme;
       requestAnimationFrame(() => {
         const style = getComputedStyle(this.#host);
-        scene.setColours(style.backgroundColor, theme === "dark" ? "#5b6b82" : "#8f8a80", style.getPropertyValue("--accent"));
+        scene.setColours(style.backgroundColor, theme === "dark" ? "#5b6b82" : "#66748a", "#a7acff");
       });
     }
     const { channels, height, width } = this.#voxels;
@@ -197,7 +288,9 @@ class VolumeView implements View {
     if (this.#scene || this.#host.querySelector(".failed")) return this.#scene;
     put(this.#host, ...this.#labels);
     try {
-      this.#scene = new VolumeScene(this.#host, "Ray-marched volume of the feature maps", () => this.#placeLabels());
+      this.#scene = new VolumeScene(this.#host, "Ray-marched volume of the feature maps", () =>
+        this.#placeLabels(),
+      );
     } catch (error) {
       put(this.#host, failed(error));
     }
@@ -208,7 +301,11 @@ class VolumeView implements View {
 
   #placeLabels(): void {
     if (!this.#scene) return;
-    const places: readonly (readonly [number, number, number])[] = [[0.5, -0.5, 0], [-0.5, 0, 0.5], [0, -0.5, 0.5]];
+    const places: readonly (readonly [number, number, number])[] = [
+      [0.5, -0.5, 0],
+      [-0.5, 0, 0.5],
+      [0, -0.5, 0.5],
+    ];
     const centre = this.#scene.project(0, 0, 0);
     places.forEach((place, i) => {
       const at = this.#scene?.project(...place) ?? centre;
@@ -223,41 +320,80 @@ class VolumeView implements View {
     const data = this.#data;
     if (!data) return;
     const all = Array.from(data.order.keys());
-    const shown = /^\d+$/.test(wanted) ? all.filter((one) => String(data.order[one]).startsWith(wanted)) : all;
+    const shown = /^\d+$/.test(wanted)
+      ? all.filter((one) => String(data.order[one]).startsWith(wanted))
+      : all;
     const key = JSON.stringify([this.#arranged, this.#mapName(), wanted]);
     if (key !== this.#gridKey || !this.#grid.el.childElementCount) {
       this.#gridKey = key;
       this.#grid.show(shown);
     }
-    for (const cell of this.#grid.el.querySelectorAll<HTMLElement>("[data-place]")) cell.setAttribute("aria-current", String(Number(cell.dataset.place) === place));
+    for (const cell of this.#grid.el.querySelectorAll<HTMLElement>("[data-place]"))
+      cell.setAttribute("aria-current", String(Number(cell.dataset.place) === place));
   }
+
+  #mapHeight = (width: number): number =>
+    Math.min(3 * width, (width * (this.#voxels?.height ?? 1)) / (this.#voxels?.width ?? 1));
 
   #cell(place: number, width: number): HTMLElement {
     const [data, voxels] = [this.#data, this.#voxels];
     if (!data || !voxels) return h("div");
     const channel = data.order[place];
-    const canvas = h("canvas", { width: voxels.width, height: voxels.height, role: "img", "aria-label": `feature map ${channel}` });
+    const canvas = h("canvas", {
+      width: voxels.width,
+      height: voxels.height,
+      role: "img",
+      "aria-label": `feature map ${channel}`,
+    });
     context2d(canvas).putImageData(mapPixels(voxels, place, this.#map()), 0, 0);
     canvas.style.width = `${width}px`;
-    canvas.style.height = `${Math.min(TILE + 14, (width * voxels.height) / voxels.width)}px`;
+    canvas.style.height = `${this.#mapHeight(width)}px`;
     const high = data.volume.scale[2 * channel + 1];
     const button = h(
       "button",
-      { type: "button", class: "map-cell", "data-place": place, "aria-label": `channel ${channel}, largest ${number(high)}`, onclick: () => this.state.navigate({ ch: place }, true) },
+      {
+        type: "button",
+        class: "map-cell",
+        "data-place": place,
+        "aria-label": `channel ${channel}, largest ${number(high)}`,
+        onclick: () => this.state.navigate({ ch: place }, true),
+      },
       canvas,
-      h("span", { class: "filter-caption num" }, h("span", {}, channel), h("span", { class: "muted" }, number(high, 3))),
+      h(
+        "span",
+        { class: "filter-caption num" },
+        h("span", {}, channel),
+        h("span", { class: "muted" }, number(high, 3)),
+      ),
     );
     canvas.addEventListener("pointermove", (event) => {
       const box = canvas.getBoundingClientRect();
-      const row = Math.min(voxels.height - 1, Math.floor((voxels.height * (event.clientY - box.top)) / box.height));
-      const column = Math.min(voxels.width - 1, Math.floor((voxels.width * (event.clientX - box.left)) / box.width));
-      this.#panel.read(channel, Math.max(0, row), Math.max(0, column), valueAt(data.volume, channel, Math.max(0, row), Math.max(0, column)));
+      const row = Math.min(
+        voxels.height - 1,
+        Math.floor((voxels.height * (event.clientY - box.top)) / box.height),
+      );
+      const column = Math.min(
+        voxels.width - 1,
+        Math.floor((voxels.width * (event.clientX - box.left)) / box.width),
+      );
+      this.#panel.read(
+        channel,
+        Math.max(0, row),
+        Math.max(0, column),
+        valueAt(data.volume, channel, Math.max(0, row), Math.max(0, column)),
+      );
     });
     return h("div", { role: "listitem" }, button);
   }
 
   #key(event: KeyboardEvent): void {
-    if (isTyping(event) || !this.#data || event.target === this.#host || event.target instanceof HTMLInputElement) return;
+    if (
+      isTyping(event) ||
+      !this.#data ||
+      event.target === this.#host ||
+      event.target instanceof HTMLInputElement
+    )
+      return;
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
     const place = numberOf(this.state.route, "ch", 0) + by;

@@ -1,13 +1,13 @@
 // One channel on a page of its own: its nine pictures large, their projections, and its statistics.
 import { h, put, s, sizeCanvas } from "../../lib/dom";
-import { dot, facts, hiddenTable, isAbort } from "../../lib/frame";
 import { count, number, percent, tick, times } from "../../lib/format";
+import { dot, facts, hiddenTable, isAbort } from "../../lib/frame";
 import type { Theme } from "../../lib/palette";
 import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
 import type { TopKData } from "../../lib/topkdata";
 import type { Source } from "../../source/source";
 
-const TILE = 148;
+const TILE = 190;
 
 export interface ChannelLinks {
   readonly previous: string | null;
@@ -25,28 +25,56 @@ export class ChannelPanel {
     private readonly pictures: PictureCache,
   ) {}
 
-  show(data: TopKData, run: string, channel: number, links: ChannelLinks, theme: Theme, ready: () => void): void {
+  show(
+    data: TopKData,
+    run: string,
+    channel: number,
+    links: ChannelLinks,
+    theme: Theme,
+    ready: () => void,
+  ): void {
     const key = JSON.stringify([data.record.id, channel, links, theme]);
     if (key === this.#key) return ready();
     this.#key = key;
     this.#controller.abort();
     this.#controller = new AbortController();
-    const ranks = Array.from({ length: data.k }, (_, rank) => rank).filter((rank) => data.image[channel * data.k + rank] >= 0);
+    const ranks = Array.from({ length: data.k }, (_, rank) => rank).filter(
+      (rank) => data.image[channel * data.k + rank] >= 0,
+    );
     put(
       this.el,
       navigation(channel, links),
       h(
         "div",
         { class: "channel-columns" },
-        h("div", { class: "hits" }, ...ranks.map((rank) => this.#hit(data, run, channel, rank, theme, ready))),
-        h("div", { class: "channel-side" }, histogram(data, channel), statistics(data, channel), classes(data, channel, theme), field(data, channel), note(data)),
+        h(
+          "div",
+          { class: "hits" },
+          ...ranks.map((rank) => this.#hit(data, run, channel, rank, theme, ready)),
+        ),
+        h(
+          "div",
+          { class: "channel-side" },
+          histogram(data, channel),
+          statistics(data, channel),
+          classes(data, channel, theme),
+          field(data, channel),
+          note(data),
+        ),
       ),
       table(data, channel, ranks),
     );
     if (!ranks.length) ready();
   }
 
-  #hit(data: TopKData, run: string, channel: number, rank: number, theme: Theme, ready: () => void): HTMLElement {
+  #hit(
+    data: TopKData,
+    run: string,
+    channel: number,
+    rank: number,
+    theme: Theme,
+    ready: () => void,
+  ): HTMLElement {
     const i = channel * data.k + rank;
     const label = data.label?.[i] ?? -1;
     const names = ["patch", ...(data.projections ? ["projection"] : [])];
@@ -59,13 +87,33 @@ export class ChannelPanel {
       h(
         "figcaption",
         {},
-        h("div", { class: "hit-title" }, h("span", { class: "rank num" }, rank + 1), label >= 0 ? h("b", {}, dot(data.classColour(label, theme)), data.className(label)) : null, h("span", { class: "num strong" }, number(data.value[i]))),
-        h("div", { class: "hit-facts num" }, `image ${count(data.image[i])} · row ${data.position[2 * i]}, column ${data.position[2 * i + 1]}`, scale !== undefined ? h("span", { title: "The |value| drawn as full contrast" }, ` · ±${number(scale, 2)}`) : null),
+        h(
+          "div",
+          { class: "hit-title" },
+          h("span", { class: "rank num" }, rank + 1),
+          label >= 0 ? h("b", {}, dot(data.classColour(label, theme)), data.className(label)) : null,
+          h("span", { class: "num strong" }, number(data.value[i])),
+        ),
+        h(
+          "div",
+          { class: "hit-facts num" },
+          `image ${count(data.image[i])} · row ${data.position[2 * i]}, column ${data.position[2 * i + 1]}`,
+          scale !== undefined
+            ? h("span", { title: "The |value| drawn as full contrast" }, ` · ±${number(scale, 2)}`)
+            : null,
+        ),
       ),
     );
   }
 
-  #canvas(data: TopKData, run: string, name: string, channel: number, rank: number, ready: () => void): HTMLElement {
+  #canvas(
+    data: TopKData,
+    run: string,
+    name: string,
+    channel: number,
+    rank: number,
+    ready: () => void,
+  ): HTMLElement {
     const sheet = data.record.pictures[name];
     const canvas = h("canvas", { role: "img", "aria-label": `${name} of picture ${rank + 1}` });
     if (!sheet) return canvas;
@@ -76,7 +124,16 @@ export class ChannelPanel {
     this.pictures.get(this.source.pictureUrl(run, data.record.id, tileOf(sheet, channel, rank).file)).then(
       (picture) => {
         if (signal.aborted) return;
-        drawTile(context, picture, tileOf(sheet, channel, rank), 0, 0, width * scale, height * scale);
+        drawTile(
+          context,
+          picture,
+          tileOf(sheet, channel, rank),
+          0,
+          0,
+          width * scale,
+          height * scale,
+          data.part(channel, rank, sheet),
+        );
         ready();
       },
       (error: unknown) => {
@@ -89,13 +146,20 @@ export class ChannelPanel {
 
 function navigation(channel: number, links: ChannelLinks): HTMLElement {
   const step = (href: string | null, label: string, arrow: string): HTMLElement =>
-    href ? h("a", { class: "button", href, "aria-label": label }, arrow) : h("span", { class: "button off", "aria-hidden": "true" }, arrow);
+    href
+      ? h("a", { class: "button", href, "aria-label": label }, arrow)
+      : h("span", { class: "button off", "aria-hidden": "true" }, arrow);
   return h(
     "div",
     { class: "channel-nav" },
     h("a", { class: "button", href: links.back }, "← All channels"),
     h("h2", { class: "num" }, `Channel ${channel}`),
-    h("div", { class: "pair" }, step(links.previous, "Previous channel", "←"), step(links.next, "Next channel", "→")),
+    h(
+      "div",
+      { class: "pair" },
+      step(links.previous, "Previous channel", "←"),
+      step(links.next, "Next channel", "→"),
+    ),
   );
 }
 
@@ -119,14 +183,32 @@ function histogram(data: TopKData, channel: number): HTMLElement | null {
   const own = counts.subarray(channel * bins, (channel + 1) * bins);
   const top = Math.log1p(Math.max(...own));
   const bars = Array.from(own, (n, bin) =>
-    s("rect", { x: bin * (248 / bins) + 0.5, width: Math.max(1, 248 / bins - 1), y: 72 - (top ? (72 * Math.log1p(n)) / top : 0), height: top ? (72 * Math.log1p(n)) / top : 0, rx: 0.8 }, s("title", {}, `${number(edges[bin], 3)} … ${number(edges[bin + 1], 3)}: ${count(n)}`)),
+    s(
+      "rect",
+      {
+        x: bin * (248 / bins) + 0.5,
+        width: Math.max(1, 248 / bins - 1),
+        y: 72 - (top ? (72 * Math.log1p(n)) / top : 0),
+        height: top ? (72 * Math.log1p(n)) / top : 0,
+        rx: 0.8,
+      },
+      s("title", {}, `${number(edges[bin], 3)} … ${number(edges[bin + 1], 3)}: ${count(n)}`),
+    ),
   );
   return block(
     "Activations, logarithmic counts",
     h(
       "div",
       { class: "bars" },
-      s("svg", { viewBox: "0 0 248 72", role: "img", "aria-label": `Histogram of the activations of channel ${channel} from ${number(edges[0])} to ${number(edges[bins])}` }, ...bars),
+      s(
+        "svg",
+        {
+          viewBox: "0 0 248 72",
+          role: "img",
+          "aria-label": `Histogram of the activations of channel ${channel} from ${number(edges[0])} to ${number(edges[bins])}`,
+        },
+        ...bars,
+      ),
       h("div", { class: "bar-ends num" }, h("span", {}, tick(edges[0])), h("span", {}, tick(edges[bins]))),
     ),
   );
@@ -146,7 +228,16 @@ function classes(data: TopKData, channel: number, theme: Theme): HTMLElement | n
     h(
       "ul",
       { class: "class-list" },
-      ...rows.map(([label, n]) => h("li", {}, dot(data.classColour(label, theme)), h("span", {}, data.className(label)), h("i", { style: { width: `${(60 * n) / data.k}px`, background: data.classColour(label, theme) } }), h("b", { class: "num" }, n))),
+      ...rows.map(([label, n]) =>
+        h(
+          "li",
+          {},
+          dot(data.classColour(label, theme)),
+          h("span", {}, data.className(label)),
+          h("i", { style: { width: `${(60 * n) / data.k}px`, background: data.classColour(label, theme) } }),
+          h("b", { class: "num" }, n),
+        ),
+      ),
     ),
   );
 }
@@ -161,13 +252,24 @@ function field(data: TopKData, channel: number): HTMLElement | null {
     return s("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, class: rank === 0 ? "first" : "" });
   });
   const pad = Math.max(height, width) * 0.02;
-  const size = data.field.reason ? data.field.reason : `${times(...data.field.size)} of ${times(height, width)} px`;
+  const size = data.field.reason
+    ? data.field.reason
+    : `${times(...data.field.size)} of ${times(height, width)} px`;
   return block(
     "Where in the picture",
     h(
       "div",
       { class: "field" },
-      s("svg", { viewBox: `${-pad} ${-pad} ${width + 2 * pad} ${height + 2 * pad}`, role: "img", "aria-label": `Receptive fields of the nine positions in the input, ${size}` }, s("rect", { width, height, class: "frame" }), ...boxes.reverse()),
+      s(
+        "svg",
+        {
+          viewBox: `${-pad} ${-pad} ${width + 2 * pad} ${height + 2 * pad}`,
+          role: "img",
+          "aria-label": `Receptive fields of the nine positions in the input, ${size}`,
+        },
+        s("rect", { width, height, class: "frame" }),
+        ...boxes.reverse(),
+      ),
       h("p", { class: "muted" }, `Receptive field ${size}; the strongest is drawn full.`),
     ),
   );
@@ -175,15 +277,34 @@ function field(data: TopKData, channel: number): HTMLElement | null {
 
 function note(data: TopKData): HTMLElement | null {
   if (!data.projections) return null;
-  return block("How to read a projection", h("p", { class: "muted" }, `It shows what in this image reached the channel: mid-grey is zero. Where it is, is reliable; that it is special to this channel, less so the deeper the layer. ${data.report}`));
+  return block(
+    "How to read a projection",
+    h(
+      "p",
+      { class: "muted" },
+      `It shows what in this image reached the channel: mid-grey is zero. Where it is, is reliable; that it is special to this channel, less so the deeper the layer. ${data.report}`,
+    ),
+  );
 }
 
-const block = (title: string, content: HTMLElement): HTMLElement => h("section", { class: "block" }, h("h3", {}, title), content);
+const block = (title: string, content: HTMLElement): HTMLElement =>
+  h("section", { class: "block" }, h("h3", {}, title), content);
 
 function table(data: TopKData, channel: number, ranks: readonly number[]): HTMLElement {
   const rows = ranks.map((rank) => {
     const i = channel * data.k + rank;
-    return [rank + 1, data.className(data.label?.[i] ?? -1), count(data.image[i]), number(data.value[i]), data.position[2 * i], data.position[2 * i + 1]];
+    return [
+      rank + 1,
+      data.className(data.label?.[i] ?? -1),
+      count(data.image[i]),
+      number(data.value[i]),
+      data.position[2 * i],
+      data.position[2 * i + 1],
+    ];
   });
-  return hiddenTable(`The pictures of channel ${channel}`, ["rank", "class", "image", "activation", "row", "column"], rows);
+  return hiddenTable(
+    `The pictures of channel ${channel}`,
+    ["rank", "class", "image", "activation", "row", "column"],
+    rows,
+  );
 }

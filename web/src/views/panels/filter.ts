@@ -2,8 +2,8 @@
 import { signedIndex, table } from "../../lib/colour";
 import { context2d, h, put } from "../../lib/dom";
 import { type Drawing, filterPixels, filterShape, largest, strongestInput } from "../../lib/filters";
-import { facts } from "../../lib/frame";
 import { number } from "../../lib/format";
+import { facts } from "../../lib/frame";
 import type { FilterData } from "../filters";
 
 const CHANNELS = ["red", "green", "blue"];
@@ -18,9 +18,20 @@ export class FilterPanel {
     if (o < 0) return;
     const { input, height, width } = filterShape(data.weight);
     const scale = own ? largest(data.weight, o) : data.scale;
-    const canvas = h("canvas", { width, height, class: "pixelated filter-large", role: "img", "aria-label": `filter ${o} enlarged` });
+    const canvas = h("canvas", {
+      width,
+      height,
+      class: "pixelated filter-large",
+      role: "img",
+      "aria-label": `filter ${o} enlarged`,
+    });
     context2d(canvas).putImageData(filterPixels(data.weight, o, drawing, scale), 0, 0);
-    const slice = drawing.kind === "slice" ? drawing.input : drawing.kind === "strongest" ? strongestInput(data.weight, o) : 0;
+    const slice =
+      drawing.kind === "slice"
+        ? drawing.input
+        : drawing.kind === "strongest"
+          ? strongestInput(data.weight, o)
+          : 0;
     const matrices = drawing.kind === "colour" ? [0, 1, 2] : [slice];
     put(
       this.el,
@@ -28,7 +39,11 @@ export class FilterPanel {
         "header",
         { class: "panel-head" },
         h("h2", { class: "num" }, `Filter ${o}`),
-        h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => this.open(-1) }, "×"),
+        h(
+          "button",
+          { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => this.open(-1) },
+          "×",
+        ),
       ),
       canvas,
       facts([
@@ -49,8 +64,15 @@ export class FilterPanel {
         const value = data.weight.data[start + y * width + x];
         const c = 3 * signedIndex(value, scale);
         const light = colours[c] * 0.3 + colours[c + 1] * 0.59 + colours[c + 2] * 0.11 > 130;
-        const style = { background: `rgb(${colours[c]} ${colours[c + 1]} ${colours[c + 2]})`, color: light ? "#1a1a1a" : "#ffffff" };
-        return h("td", { style, title: `row ${y}, column ${x}: ${number(value, 6)}` }, width <= 7 ? number(value, 2) : "");
+        const style = {
+          background: `rgb(${colours[c]} ${colours[c + 1]} ${colours[c + 2]})`,
+          color: light ? "#1a1a1a" : "#ffffff",
+        };
+        return h(
+          "td",
+          { style, title: `row ${y}, column ${x}: ${number(value, 6)}` },
+          width <= 7 ? number(value, 2) : "",
+        );
       });
       return h("tr", {}, ...cells);
     });

@@ -13,7 +13,11 @@ export class VolumePanel {
   readonly #slider;
   readonly #title = h("h3", { class: "num" });
   readonly #slice = h("canvas", { class: "slice-picture", role: "img" });
-  readonly #input = h("canvas", { class: "input-picture", role: "img", "aria-label": "The network's input picture" });
+  readonly #input = h("canvas", {
+    class: "input-picture",
+    role: "img",
+    "aria-label": "The network's input picture",
+  });
   readonly #caption = h("p", { class: "muted" });
   readonly #reading = h("p", { class: "reading-line num", "data-testid": "reading" });
   readonly #bar = h("div");
@@ -44,7 +48,14 @@ export class VolumePanel {
     const { signal } = this.#gone;
     this.#slider.limit({ min: 0, max: data.order.length - 1, step: 1 });
     put(this.#caption, data.picture);
-    const rows = data.order.slice(0, 512).map((channel, place) => [place, channel, number(data.volume.scale[2 * channel]), number(data.volume.scale[2 * channel + 1])]);
+    const rows = data.order
+      .slice(0, 512)
+      .map((channel, place) => [
+        place,
+        channel,
+        number(data.volume.scale[2 * channel]),
+        number(data.volume.scale[2 * channel + 1]),
+      ]);
     put(this.#table, hiddenTable("Feature maps", ["place", "channel", "min", "max"], rows));
     const sheet = data.record.pictures.input;
     this.#input.hidden = !sheet;
@@ -70,7 +81,10 @@ export class VolumePanel {
     put(this.#title, `Channel ${channel}`);
     this.#slice.width = voxels.width;
     this.#slice.height = voxels.height;
-    this.#slice.setAttribute("aria-label", `feature map of channel ${channel}, largest value ${number(this.#data.volume.scale[2 * channel + 1])}`);
+    this.#slice.setAttribute(
+      "aria-label",
+      `feature map of channel ${channel}, largest value ${number(this.#data.volume.scale[2 * channel + 1])}`,
+    );
     context2d(this.#slice).putImageData(mapPixels(voxels, place, colours), 0, 0);
     put(this.#bar, bar);
     if (!this.#reading.textContent) put(this.#reading, "Point at a map to read its values.");
@@ -89,8 +103,14 @@ export class VolumePanel {
     if (!data) return;
     const box = this.#slice.getBoundingClientRect();
     const { volume } = data;
-    const row = Math.max(0, Math.min(volume.height - 1, Math.floor((volume.height * (event.clientY - box.top)) / box.height)));
-    const column = Math.max(0, Math.min(volume.width - 1, Math.floor((volume.width * (event.clientX - box.left)) / box.width)));
+    const row = Math.max(
+      0,
+      Math.min(volume.height - 1, Math.floor((volume.height * (event.clientY - box.top)) / box.height)),
+    );
+    const column = Math.max(
+      0,
+      Math.min(volume.width - 1, Math.floor((volume.width * (event.clientX - box.left)) / box.width)),
+    );
     const channel = data.order[this.#place];
     this.read(channel, row, column, valueAt(volume, channel, row, column));
   }

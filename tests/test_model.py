@@ -1,0 +1,282 @@
+"""Model: layers, filters and activations of any torch network, which is left exactly as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as fn
+
+from convscope.errors import InputError, NotFoundError
+from convscope.inspect.filters import examine_filters
+from convscope.inspect.layers import layer_table
+from convscope.nets.data import ArrayImages, Preprocessing
+from convscope.nets.torch import Model
+
+
+class Net(nn.Module):
+    def __init__(self, fail: bool = False) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(4, 6, 3)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.Linear(6, 3)
+        self.fail = fail
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.conv2(self.relu(self.block(x))))
+        if self.fail:
+            raise RuntimeError("the forward pass broke")
+        return self.fc(self.drop(x).mean((2, 3)))
+
+
+def _model(**options: bool) -> Model:
+    torch.manual_seed(0)
+    return Model(Net(**options), input_shape=(1, 10, 8))
+
+
+IMAGES = np.random.default_rng(0).normal(size=(5, 1, 10, 8)).astype(np.float32)
+PICTURES = ArrayImages(np.random.default_rng(0).integers(0, 256, (5, 10, 8), np.uint8))
+
+
+def test_layers_come_in_the_order_of_execution() -> None:
+    layers = _model().layers
+    assert [(layer.name, layer.kind, layer.shape) for layer in layers] == [
+        ("block.0", "Conv2d", (4, 10, 8)),
+        ("block.1", "BatchNorm2d", (4, 10, 8)),
+        ("relu", "ReLU", (4, 10, 8)),
+        ("conv2", "Conv2d", (6, 8, 6)),
+        ("relu:2", "ReLU", (6, 8, 6)),
+        ("drop", "Dropout", (6, 8, 6)),
+        ("fc", "Linear", (3,)),
+    ]
+    conv2 = layers[3]
+    assert (conv2.parameters, conv2.macs, conv2.maps) == (6 * 4 * 9 + 6, 6 * 8 * 6 * 4 * 9, (6, 8, 6))
+    assert layers[-1].maps == (3, 1, 1)
+    assert layer_table(layers)[3]["receptive_field"]["size"] == [5, 5]
+
+
+def test_modules_that_hold_others_can_be_asked_for() -> None:
+    model = _model()
+    assert model.layer("block").shape == (4, 10, 8)
+    assert model.activations(IMAGES, "block").shape == (5, 4, 10, 8)
+    with pytest.raises(NotFoundError, match="no layer 'conv22' in Net; did you mean 'conv2'"):
+        model.layer("conv22")
+
+
+def test_activations_are_those_of_the_forward_pass_despite_in_place_relus() -> None:
+    model = _model()
+    net = model.network.eval()
+    with torch.no_grad():
+        x = torch.from_numpy(IMAGES)
+        block = net.block(x)
+        first = fn.relu(block)
+        second = net.conv2(first)
+    found = model.activations(IMAGES, ["block", "relu", "conv2", "relu:2"])
+    for name, truth in {"block": block, "relu": first, "conv2": second, "relu:2": fn.relu(second)}.items():
+        np.testing.assert_allclose(found[name], truth.numpy(), rtol=1e-6, atol=1e-7)
+    assert found["block"].min() < 0 <= found["relu"].min()
+    np.testing.assert_allclose(model.activations(IMAGES[2], "conv2")[0], found["conv2"][2], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.logits(IMAGES), net(x).detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES).sum(1), 1)
+
+
+def test_filters() -> None:
+    model = Model(
+        nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.ReLU(), nn.ConvTranspose2d(4, 3, 2)), input_shape=(2, 8, 8)
+    )
+    assert model.filters("0").shape == (4, 1, 3, 3)
+    assert model.filters("2").shape == (3, 4, 2, 2)
+    np.testing.assert_array_equal(model.filters("0"), model.network[0].weight.detach().numpy())
+    model.filters("0")[:] = 0
+    assert model.filters("0").any(), "a copy is given out"
+    assert _model().filters("fc").shape == (3, 6, 1, 1)
+    with pytest.raises(InputError, match=r"layer '1' \(ReLU\) has no filters"):
+        model.filters("1")
+
+
+def test_health_of_filters() -> None:
+    weight = np.ones((4, 2, 3, 3), np.float32)
+    weight[1] = 1e-9
+    weight[3] *= 0.005
+    filters = examine_filters(weight, layer="conv1", network="net")
+    assert (filters.dead, filters.weak, filters.scale) == ((1,), (3,), 1.0)
+    np.testing.assert_allclose(filters.norm[0], np.sqrt(18), rtol=1e-6)
+    summary = filters.to_summary(step=3)
+    assert (summary.kind, summary.tag, summary.step) == ("filters", "conv1", 3)
+    assert summary.meta == {"layer": "conv1", "network": "net", "dead": [1], "weak": [3], "scale": 1.0}
+    assert summary.arrays["weight"].dtype == summary.arrays["norm"].dtype == np.float32
+    weight[0, 0, 0, 0] = np.nan
+    assert examine_filters(weight, layer="x").to_summary().meta["scale"] is None
+    with pytest.raises(InputError, match=r"got shape \(4, 2\)"):
+        examine_filters(np.ones((4, 2)), layer="fc")
+
+
+# ---------------------------------------------------------------- whatever is attached is detached
+
+
+def _marks(network: nn.Module) -> list[object]:
+    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in network.modules()]
+    modes = [m.training for m in network.modules()]
+    grads = [(p.requires_grad, p.grad is None) for p in network.parameters()]
+    values = [v.clone() for v in network.state_dict().values()]
+    return [
+        hooks,
+        modes,
+        grads,
+        [v.tolist() for v in values],
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+    ]
+
+
+ACTIONS: dict[str, Callable[[Model], object]] = {
+    "layers": lambda m: m.layers,
+    "activations": lambda m: m.activations(IMAGES, "conv2"),
+    "logits": lambda m: m.logits(IMAGES),
+    "top_k": lambda m: m.top_k(PICTURES),
+    "attribute": lambda m: m.attribute(m.top_k(PICTURES)["conv2"], PICTURES),
+    "project": lambda m: m.project(IMAGES[0], "conv2", 1),
+}
+
+
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_network_is_left_as_it_was(action: str, context: Callable[[], object]) -> None:
+    model = _model()
+    model.network.train()
+    model.network.block.eval()  # a mixture of modes
+    model.network.conv2.weight.requires_grad_(requires_grad=False)
+    with context():  # type: ignore[attr-defined]
+        before = _marks(model.network)
+        ACTIONS[action](model)
+        assert _marks(model.network) == before
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_broken_forward_pass_leaves_nothing_behind(action: str) -> None:
+    model = _model()
+    model.layers  # noqa: B018 - traced while it still works
+    top = model.top_k(PICTURES)["conv2"]
+    model.network.fail = True
+    model.network.train()
+    before = _marks(model.network)
+    broken = Model(model.network, input_shape=(1, 10, 8)) if action == "layers" else model
+    act = {"attribute": lambda m: m.attribute(top, PICTURES)}.get(action, ACTIONS[action])
+    if action in ("layers", "logits"):
+        with pytest.raises(RuntimeError, match="the forward pass broke"):
+            act(broken)
+    else:
+        act(broken)  # cut off at the layer: what comes after it does not matter
+    model.network.conv2.forward = _raise
+    if action != "logits":
+        with pytest.raises(RuntimeError, match="broke"):
+            act(Model(model.network, input_shape=(1, 10, 8)) if action == "layers" else model)
+    del model.network.conv2.forward
+    assert _marks(model.network) == before
+
+
+def _raise(x: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError("the convolution broke")
+
+
+def test_training_goes_on_where_it_was() -> None:
+    """A graph that waits for its backward pass survives a look into the network."""
+    model = _model()
+    network = model.network.train()
+    network.relu.inplace = False
+    loss = network(torch.from_numpy(IMAGES)).sum()
+    model.top_k(PICTURES)
+    model.project(IMAGES[0], "conv2", 0)
+    loss.backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_look_does_not_depend_on_the_mode() -> None:
+    model = _model()
+    model.network.eval()
+    calm = model.activations(IMAGES, "fc")
+    model.network.train()
+    np.testing.assert_array_equal(model.activations(IMAGES, "fc"), calm)
+
+
+def test_the_strides_of_the_images_do_not_change_a_bit() -> None:
+    """One channel can look channels-last to torch, which then convolves in another order."""
+    model = _model()
+    odd = np.lib.stride_tricks.as_strided(IMAGES, IMAGES.shape, (320, 4, 32, 4))
+    np.testing.assert_array_equal(odd, IMAGES)
+    np.testing.assert_array_equal(model.activations(odd, "conv2"), model.activations(IMAGES, "conv2"))
+
+
+# ---------------------------------------------------------------- what a model can be made of
+
+
+def test_input_shape_is_found_by_trial() -> None:
+    assert Model(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())).input_shape == (3, 224, 224)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * 28 * 28, 3))
+    assert Model(network).input_shape == (1, 28, 28)
+    odd = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(7, 3))
+    with pytest.raises(InputError, match="give input_shape"):
+        Model(odd)
+    with pytest.raises(InputError, match="give input_shape"):
+        Model(nn.Sequential(nn.Linear(3, 3)))
+
+
+def test_names_and_import_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("some_nets")
+    module.build = Net  # type: ignore[attr-defined]
+    module.number = 3  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "some_nets", module)
+    assert Model("some_nets:build", input_shape=(1, 10, 8)).layer("conv2").kind == "Conv2d"
+    assert repr(Model("mnist")) == "<Model mnist (1, 28, 28) with 11 layers>"
+    assert Model(Net(), input_shape=(1, 10, 8), name="mine").name == "mine"
+    with pytest.raises(NotFoundError, match="no network 'alexnett' in the zoo; did you mean 'alexnet'"):
+        Model("alexnett")
+    with pytest.raises(InputError, match="cannot import the network 'some_nets:nothing'"):
+        Model("some_nets:nothing")
+    with pytest.raises(InputError, match="gave a int"):
+        Model("some_nets:number")
+    with pytest.raises(InputError, match=r"expected a torch\.nn\.Module or a name, got int"):
+        Model(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it loads its compiler
+def test_a_compiled_network_is_unwrapped() -> None:
+    network = Net()
+    assert Model(torch.compile(network), input_shape=(1, 10, 8)).network is network
+
+
+def test_a_single_layer_is_a_network() -> None:
+    model = Model(nn.Conv2d(1, 2, 3), input_shape=(1, 6, 6))
+    assert [layer.name for layer in model.layers] == ["network"]
+    assert model.filters("network").shape == (2, 1, 3, 3)
+    assert model.top_k(ArrayImages(np.zeros((3, 6, 6), np.uint8)), k=2)["network"].value.shape == (2, 2)
+
+
+def test_float64_networks_and_uint8_pictures() -> None:
+    grey = Preprocessing(order="L")
+    model = Model(Net().double(), input_shape=(1, 10, 8), preprocessing=grey)
+    pictures = PICTURES.pixels
+    found = model.activations(pictures, "conv2")
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, model.activations(PICTURES.images(0, 5), "conv2"))
+    np.testing.assert_allclose(found[:1], model.activations(pictures[0], "conv2"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 1, 8, 10)), np.zeros((10, 8)), np.zeros((0, 1, 10, 8)), "text"])
+def test_wrong_images_are_refused(images: object) -> None:
+    with pytest.raises(InputError):
+        _model().activations(images, "conv2")
+
+
+def test_layers_that_are_no_maps_are_refused() -> None:
+    model = Model(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(2)), input_shape=(1, 6, 6))
+    assert model.activations(np.zeros((1, 1, 6, 6)), "0").shape == (1, 2, 4, 4)
+    with pytest.raises(InputError, match=r"layer '1' gives \(2, 16\), not maps"):
+        model.top_k(ArrayImages(np.zeros((3, 6, 6), np.uint8)), layers=["1"])

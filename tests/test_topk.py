@@ -1,0 +1,261 @@
+"""Top-k: laws of the merge, and the search of a network against a plain loop in float64."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as fn
+
+from convscope.errors import InputError, NotFoundError
+from convscope.inspect import topk
+from convscope.inspect.topk import EDGES, ChannelTopK, TopK, patches
+from convscope.nets import search
+from convscope.nets.data import ArrayImages
+from convscope.nets.torch import Model
+from convscope.scale.local import InProcess, ProcessPool, run_pass
+from convscope.scale.plan import Plan
+
+TABLES = ("value", "image", "position", "images", "count", "max", "positive", "histogram")
+
+
+def _state(maps: np.ndarray, first: int, k: int) -> ChannelTopK:
+    return search.reduced(torch.from_numpy(maps), first, topk.empty(maps.shape[1], k))
+
+
+def _same(a: ChannelTopK, b: ChannelTopK) -> None:
+    for name in TABLES:
+        assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
+    np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(a.m2, b.m2, rtol=1e-6, atol=1e-6)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> tuple[list[ChannelTopK], ChannelTopK]:
+    """States of some batches with many equal scores, and the state of all images at once."""
+    sizes = draw(st.lists(st.integers(1, 5), min_size=3, max_size=3))
+    k = draw(st.integers(1, 6))
+    seed = draw(st.integers(0, 2**16))
+    maps = np.random.default_rng(seed).integers(-2, 3, (sum(sizes), 2, 2, 3)).astype(np.float32)
+    starts = np.cumsum([0, *sizes])
+    states = [_state(maps[a:b], int(a), k) for a, b in pairwise(starts)]
+    return states, _state(maps, 0, k)
+
+
+@given(parts())
+@settings(max_examples=80, deadline=None)
+def test_merge_is_associative_commutative_and_order_free(case: tuple[list[ChannelTopK], ChannelTopK]) -> None:
+    (a, b, c), whole = case
+    _same(a.merge(b).merge(c), a.merge(b.merge(c)))
+    _same(a.merge(b), b.merge(a))
+    _same(c.merge(a).merge(b), whole)
+    _same(topk.merge(topk.empty(2, a.value.shape[1]), a), a)
+
+
+def test_states_of_different_shapes_do_not_merge() -> None:
+    with pytest.raises(InputError, match=r"\(2, 3\) and \(2, 4\)"):
+        topk.merge(topk.empty(2, 3), topk.empty(2, 4))
+
+
+def test_nan_never_enters_and_missing_images_are_said() -> None:
+    maps = np.ones((3, 1, 2, 2), np.float32)
+    maps[1, 0, 0, 0] = np.nan
+    state = _state(maps, 0, 4)
+    assert state.image.tolist() == [[0, 2, -1, -1]]
+    assert state.histogram.sum() == 2
+    assert np.isnan(state.mean[0]), "a NaN is not hidden from the moments"
+
+
+class Net(nn.Module):
+    """ReLUs of every kind: a module, an in-place one, a functional one, none at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(1, 5, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.b = nn.Conv2d(5, 4, 3, stride=2)
+        self.inplace = nn.ReLU(inplace=True)
+        self.c = nn.Conv2d(4, 3, 3)
+        self.d = nn.Conv2d(3, 3, 2)
+        self.e = nn.Conv2d(3, 2, 1)
+        self.fc = nn.Linear(2, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.inplace(self.b(self.relu(self.a(x))))
+        x = fn.relu6(self.c(x) * 1)  # not directly consumed: a multiplication stands between
+        return self.fc(self.e(fn.relu_(self.d(x))).mean((2, 3)))
+
+
+def _network() -> Net:
+    torch.manual_seed(3)
+    return Net()
+
+
+def _images(count: int = 23) -> ArrayImages:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 14, 13), np.uint8)
+    pixels[7] = pixels[3]  # equal scores
+    return ArrayImages(pixels, name="noise")
+
+
+def _plain(network: Net, images: ArrayImages) -> dict[str, np.ndarray]:
+    """What each layer says to each image, in float64, after the ReLU that directly follows."""
+    out: dict[str, np.ndarray] = {}
+    net = _network().double().eval()
+    net.load_state_dict({k: v.double() for k, v in network.state_dict().items()})
+    with torch.no_grad():
+        x = torch.from_numpy(images.images(0, len(images))).double()
+        a = fn.relu(fn.conv2d(x, net.a.weight, net.a.bias, padding=1))
+        b = fn.relu(fn.conv2d(a, net.b.weight, net.b.bias, stride=2))
+        c = net.c(b)
+        d = fn.relu(net.d(fn.relu6(c)))
+        e = net.e(d)
+        out = {"a": a, "b": b, "c": c, "d": d, "e": e, "fc": net.fc(e.mean((2, 3)))[:, :, None, None]}
+    return {name: values.numpy() for name, values in out.items()}
+
+
+def _check(top: TopK, maps: np.ndarray, k: int) -> None:
+    """Compare with a plain loop: sort all images of each channel by (−score, index)."""
+    for channel in range(maps.shape[1]):
+        scores = [(-maps[n, channel].max(), n) for n in range(len(maps))]
+        best = sorted(scores)[:k]
+        np.testing.assert_allclose(top.value[channel, : len(best)], [-s for s, _ in best], rtol=1e-5, atol=1e-6)
+        for rank, (score, _) in enumerate(best):
+            image = int(top.image[channel, rank])
+            assert maps[image, channel].max() == pytest.approx(-score, rel=1e-5, abs=1e-6)
+            y, x = top.position[channel, rank]
+            assert maps[image, channel, y, x] == pytest.approx(-score, rel=1e-5, abs=1e-6)
+    np.testing.assert_allclose(top.mean, maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(top.variance, maps.var((0, 2, 3)), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(top.max, maps.max((0, 2, 3)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(top.positive, (maps > 0).mean((0, 2, 3)), atol=2e-3)
+    assert top.histogram.sum(1).tolist() == [len(maps)] * maps.shape[1]
+
+
+def test_search_equals_a_plain_loop_in_float64() -> None:
+    network, images = _network(), _images()
+    model = Model(network, input_shape=(1, 14, 13))
+    tops = model.top_k(images, k=4, layers=["a", "b", "c", "d", "e", "fc"], batch_size=5, shard_size=10)
+    plain = _plain(network, images)
+    for name, top in tops.items():
+        _check(top, plain[name], 4)
+        assert top.images_seen == top.images_total == 23, "the short last batch counts"
+    ranks = {int(n): rank for rank, n in enumerate(tops["a"].image[0])}
+    assert 3 not in ranks or 7 not in ranks or ranks[3] < ranks[7]
+    assert tuple(model.top_k(images, k=1)) == ("a", "b", "c", "d", "e"), "all convolutions by default"
+
+
+def test_equal_scores_are_ordered_by_index() -> None:
+    images = ArrayImages(np.full((12, 14, 13), 99, np.uint8))
+    top = Model(_network(), input_shape=(1, 14, 13)).top_k(images, k=5, layers=["a"], batch_size=3)["a"]
+    assert (top.image == np.arange(5)).all()
+
+
+def test_fewer_images_than_k() -> None:
+    top = Model(_network(), input_shape=(1, 14, 13)).top_k(_images(8).part(0, 3), k=5, layers=["b"])["b"]
+    assert (top.image[:, 3:] == -1).all()
+    assert (top.value[:, 3:] == 0).all()
+    assert (top.box[:, 3:] == 0).all()
+    assert set(top.image[0, :3].tolist()) == {0, 1, 2}
+
+
+def _make_search() -> search.Search:
+    torch.set_num_threads(1)
+    model = Model(_network(), input_shape=(1, 14, 13))
+    return search.Search(model.network, _images(), model._taps(None), 4, 5)
+
+
+def test_bit_identical_in_process_in_a_pool_and_after_a_kill(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        plan = Plan.of(23, 6)
+        here = run_pass(plan, InProcess(_make_search()), search.merge)
+        there = run_pass(plan, ProcessPool(_make_search, 2), search.merge)
+        model = Model(_network(), input_shape=(1, 14, 13))
+
+        def go(progress=None) -> dict[str, TopK]:  # type: ignore[no-untyped-def]
+            return model.top_k(
+                _images(), k=4, batch_size=5, shard_size=6, checkpoint=tmp_path / "c", every=1, progress=progress
+            )
+
+        def kill(done: int, total: int) -> None:
+            if done == 12:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            go(kill)
+        steps: list[int] = []
+        resumed = go(lambda done, _: steps.append(done))
+        assert steps == [18, 23]
+    finally:
+        torch.set_num_threads(threads)
+    for name, state in here.items():
+        for key, array in state.to_arrays().items():
+            assert array.tobytes() == there[name].to_arrays()[key].tobytes(), f"{name}/{key}"
+        assert state.value.tobytes() == resumed[name].value.tobytes()
+        assert state.image.tobytes() == resumed[name].image.tobytes()
+        assert (state.m2 / int(state.count)).tobytes() == resumed[name].variance.tobytes()
+
+
+def test_a_checkpoint_of_other_weights_is_refused(tmp_path: Path) -> None:
+    Model(_network(), input_shape=(1, 14, 13)).top_k(_images(), layers=["a"], checkpoint=tmp_path / "c")
+    torch.manual_seed(4)
+    with pytest.raises(InputError, match="network differs"):
+        Model(Net(), input_shape=(1, 14, 13)).top_k(_images(), layers=["a"], checkpoint=tmp_path / "c")
+
+
+def test_published_results_grow() -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def publish(tops: dict[str, TopK]) -> None:
+        seen.append((tops["a"].images_seen, tops["a"].to_summary().meta["complete"]))
+
+    Model(_network(), input_shape=(1, 14, 13)).top_k(
+        _images(), layers=["a"], batch_size=5, shard_size=5, every=2, publish=publish
+    )
+    assert seen == [(10, False), (20, False), (23, True)]
+
+
+def test_summary_has_what_the_format_asks_for() -> None:
+    images = _images()
+    images.labels = np.arange(23, dtype=np.int32)
+    top = Model(_network(), input_shape=(1, 14, 13)).top_k(images, layers=["a"], k=3)["a"]
+    tiles = patches(top, images.display)
+    assert tiles.shape == (5, 3, 3, 3, 1)
+    summary = top.to_summary(step=7, patches=tiles, labels=images.labels, meta={"rule": "deconvnet"})
+    assert (summary.kind, summary.tag, summary.step) == ("topk", "a", 7)
+    assert {n: (a.dtype.str, a.shape) for n, a in summary.arrays.items()} == {
+        "value": ("<f4", (5, 3)),
+        "image": ("<i8", (5, 3)),
+        "position": ("<i4", (5, 3, 2)),
+        "box": ("<i4", (5, 3, 4)),
+        "mean": ("<f8", (5,)),
+        "max": ("<f8", (5,)),
+        "variance": ("<f8", (5,)),
+        "positive": ("<f8", (5,)),
+        "histogram": ("<i8", (5, len(EDGES) - 1)),
+        "edges": ("<f4", (len(EDGES),)),
+        "label": ("<i4", (5, 3)),
+    }
+    assert summary.arrays["label"].tolist() == top.image.tolist()
+    assert summary.meta["receptive_field"]["size"] == [3, 3]
+    assert summary.meta["rule"] == "deconvnet"
+    y0, x0, y1, x1 = top.box[0, 0]
+    y, x = max(y0, 0), max(x0, 0)
+    inside = images.display(int(top.image[0, 0]))[y:y1, x:x1]
+    np.testing.assert_array_equal(tiles[0, 0, y - y0 : y - y0 + len(inside), x - x0 : x - x0 + inside.shape[1]], inside)
+
+
+def test_bad_requests_are_answered() -> None:
+    model = Model(_network(), input_shape=(1, 14, 13))
+    with pytest.raises(NotFoundError, match="no layer 'aa' in Net; did you mean 'a'"):
+        model.top_k(_images(), layers=["aa"])
+    with pytest.raises(InputError, match="k is at least 1, got 0"):
+        model.top_k(_images(), k=0)
+    with pytest.raises(InputError, match=r"takes images \(1, 14, 13\), those of 'images' are \(1, 5, 5\)"):
+        model.top_k(ArrayImages(np.zeros((2, 5, 5), np.uint8)))

@@ -1,0 +1,7 @@
+// Lets plain TypeScript files import components.
+declare module "*.svelte" {
+  import type { Component } from "svelte";
+
+  const component: Component<Record<string, unknown>>;
+  export default component;
+}
