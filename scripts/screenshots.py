@@ -24,8 +24,8 @@ PAGES: Final = {
     "histograms": "#/histograms",
     "images": "#/images",
     "filters": "#/filters?run=alexnet",
-    "layer": "#/layer?run=alexnet&layer=features.6",
-    "channel": "#/layer?run=alexnet&layer=features.6&channel=0",
+    "layer": "#/layer?run=alexnet&tag=features.6",
+    "channel": "#/layer?run=alexnet&tag=features.6&ch=0",
     "embedding": "#/embedding",
     "volume": "#/volume?run=alexnet",
 }

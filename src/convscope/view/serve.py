@@ -35,9 +35,11 @@ class RunningServer:
     port: int
     _server: Any = field(repr=False)
     _thread: threading.Thread = field(repr=False)
+    _stopping: threading.Event = field(repr=False)
 
     def stop(self) -> None:
         """Stop answering and free the port."""
+        self._stopping.set()
         self._server.should_exit = True
         self._thread.join(timeout=5)
 
@@ -118,10 +120,11 @@ def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
     source = LogdirSource(Logdir(logdir))
     local = host in ("127.0.0.1", "localhost", "::1")
     token = None if local else secrets.token_urlsafe(24)
-    app = create_app(source, hosts=LOOPBACK if local else frozenset({"*"}), token=token)
+    stopping = threading.Event()
+    app = create_app(source, hosts=LOOPBACK if local else frozenset({"*"}), token=token, closing=stopping.is_set)
     sock = listen(host, port)
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws="none"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="convscope-viewer", daemon=True)
@@ -129,7 +132,7 @@ def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
     actual = int(sock.getsockname()[1])
     name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
     url = f"http://{name}:{actual}/" + (f"?token={token}" if token else "")
-    return RunningServer(url, actual, server, thread)
+    return RunningServer(url, actual, server, thread, stopping)
 
 
 def show(logdir: str | Path, *, port: int = DEFAULT_PORT, open_browser: bool = True) -> RunningServer:

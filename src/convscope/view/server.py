@@ -46,7 +46,13 @@ PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "ima
 Answer = Callable[[Request], Response]
 
 
-def create_app(source: Source, *, hosts: frozenset[str] = LOOPBACK, token: str | None = None) -> ASGIApp:
+def create_app(
+    source: Source,
+    *,
+    hosts: frozenset[str] = LOOPBACK,
+    token: str | None = None,
+    closing: Callable[[], bool] = bool,
+) -> ASGIApp:
     """Make the web application for a source.
 
     Parameters
@@ -58,6 +64,9 @@ def create_app(source: Source, *, hosts: frozenset[str] = LOOPBACK, token: str |
     token
         Where given, every request has to carry it: ``?token=`` once (a cookie keeps it) or ``Authorization: Bearer``.
 
+    closing
+        Says whether the server is about to stop, so that open streams of events end by themselves.
+
     Raises
     ------
     StorageError
@@ -67,13 +76,13 @@ def create_app(source: Source, *, hosts: frozenset[str] = LOOPBACK, token: str |
     if not (static / "index.html").exists():
         raise StorageError("the front end is not built; build it with: pip install . (or make test in a checkout)")
     app = Starlette(
-        routes=[*api_routes(source), Mount("/", StaticFiles(directory=static, html=True))],
+        routes=[*api_routes(source, closing), Mount("/", StaticFiles(directory=static, html=True))],
         exception_handlers={ConvscopeError: refuse, HTTPException: refuse_http},
     )
     return Guard(app, hosts, token)
 
 
-def api_routes(source: Source) -> list[Route]:
+def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route]:
     """Return the routes that put ``source`` on the wire."""
 
     def index(_: Request) -> Response:
@@ -101,16 +110,16 @@ def api_routes(source: Source) -> list[Route]:
         return Response(content, media_type=kind, headers=IMMUTABLE)
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(follow(source, request), media_type="text/event-stream", headers=FRESH)
+        return StreamingResponse(follow(source, request, closing), media_type="text/event-stream", headers=FRESH)
 
     handlers = {f.__name__: f for f in (index, series, image, record, arrays, picture, events)}
     return [Route(f"/api/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
 
 
-async def follow(source: Source, request: Request) -> AsyncIterator[str]:
+async def follow(source: Source, request: Request, closing: Callable[[], bool]) -> AsyncIterator[str]:
     """Yield a server-sent event whenever the source has something new, and a comment now and then."""
     seen, quiet = 0, 0.0
-    while not await request.is_disconnected():
+    while not closing() and not await request.is_disconnected():
         version = await run_in_threadpool(source.version)
         if version != seen:
             seen, quiet = version, 0.0

@@ -1,0 +1,228 @@
+"""The page in a real Chromium, on the results of a small demo: what a person can see and do in each view."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+import browser as finder
+from convscope import SummaryWriter
+from convscope.view import RunningServer, serve
+
+pytestmark = pytest.mark.browser
+VIEWS = ("Scalars", "Histograms", "Images", "Filters", "Layers", "Embedding", "Volume")
+WAIT = 30_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = finder.find()
+    assert path, "no Chromium was found; scripts/browser.py installs one"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(finder.FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(small_demo: Path) -> Iterator[RunningServer]:
+    with serve(small_demo, port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of its own; any console error or failed request fails the test, but for those a test expects."""
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    fresh = context.new_page()
+    fresh.set_default_timeout(WAIT)
+    fresh.on("console", listen)
+    fresh.on("pageerror", lambda error: complaints.append(str(error)))
+    fresh.on("response", lambda answer: complaints.append(answer.url) if answer.status >= 400 else None)
+    yield fresh
+    fresh.goto("about:blank")
+    context.close()
+    expected = ("GPU stall", "GL Driver Message", *getattr(request, "param", ()))  # the first two: software rendering
+    assert [text for text in complaints if not any(part in text for part in expected)] == []
+
+
+def ready(page: Page) -> None:
+    page.wait_for_selector("html[data-ready='true']", timeout=WAIT)
+
+
+def open_view(page: Page, server: RunningServer, address: str = "") -> None:
+    page.goto(server.url + address)
+    ready(page)
+
+
+def ink(page: Page, selector: str) -> int:
+    """How many colours a canvas shows: an empty one shows a single one."""
+    picture = page.locator(selector).first.screenshot()
+    from io import BytesIO
+
+    from PIL import Image
+
+    return len(np.unique(np.asarray(Image.open(BytesIO(picture)).convert("RGB")).reshape(-1, 3), axis=0))
+
+
+def test_a_click_through_all_views(page: Page, server: RunningServer) -> None:
+    open_view(page, server)
+    for view in VIEWS:
+        page.get_by_label("Views").get_by_role("link", name=view, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(view)
+        ready(page)
+        expect(page.get_by_test_id("empty")).to_have_count(0)
+
+
+def test_scalars_show_every_curve_with_its_last_value(page: Page, server: RunningServer, small_demo: Path) -> None:
+    open_view(page, server, "#/scalars")
+    for tag in ("train/loss", "train/accuracy", "test/accuracy"):
+        expect(page.get_by_label(f"Curve {tag}")).to_be_visible()
+    expect(page.get_by_role("table", name="Last values of train/loss")).to_contain_text("24")
+    assert ink(page, "[aria-label='Curve train/loss'] canvas") > 20
+    page.get_by_text("Log y").click()
+    page.wait_for_url("**log=1*")
+    page.keyboard.press("/")
+    page.keyboard.type("loss")
+    expect(page.get_by_label("Curve test/accuracy")).to_have_count(0)
+    expect(page.get_by_label("Curve train/loss")).to_be_visible()
+
+
+def test_a_growing_run_is_seen_within_two_seconds(page: Page, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "live") as writer, serve(tmp_path, port=0) as server:
+        writer.add_scalar("loss", 1.0, 1)
+        writer.flush()
+        open_view(page, server, "#/scalars")
+        table = page.get_by_role("table", name="Last values of loss")
+        expect(table).to_contain_text("1")
+        for step in range(2, 40):
+            writer.add_scalar("loss", 1 / step, step)
+        began = time.monotonic()
+        expect(table).to_contain_text("39", timeout=5000)
+        assert time.monotonic() - began < 4  # writer, server and page need 2 s on an idle machine
+        page.goto("about:blank")
+
+
+def test_tags_are_text_whatever_they_say(page: Page, tmp_path: Path) -> None:
+    nasty = "<img src=x onerror=document.title='owned'>"
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_scalar(nasty, 1.0, 1)
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/scalars")
+        expect(page.get_by_role("heading", name=nasty)).to_be_visible()
+        assert "owned" not in page.title()
+        page.goto("about:blank")
+
+
+def test_an_empty_logdir_says_what_fills_it_and_fills(page: Page, tmp_path: Path) -> None:
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server)
+        expect(page.get_by_test_id("empty")).to_contain_text("convscope demo")
+        with SummaryWriter(tmp_path / "run") as writer:
+            writer.add_scalar("loss", 1.0, 1)
+        expect(page.get_by_label("Curve loss")).to_be_visible(timeout=10_000)
+        page.goto("about:blank")
+
+
+def test_filters_have_a_scale_a_norm_and_a_history(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/filters?run=mnist/training")
+    expect(page.get_by_role("listitem")).not_to_have_count(0)
+    first = page.get_by_role("link", name="filter 0, L2 norm").first
+    before = first.get_attribute("aria-label")
+    page.wait_for_timeout(300)
+    assert ink(page, "canvas[aria-label='filter 0']") > 5
+    page.get_by_label("Step", exact=True).first.focus()
+    page.keyboard.press("Home")
+    expect(first).not_to_have_attribute("aria-label", before or "")
+    first.click()
+    expect(page.get_by_label("Chosen filter")).to_be_visible()
+
+
+def test_a_layer_shows_patches_and_projections_of_every_channel(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/layer?run=mnist/channels&tag=conv1")
+    channels = page.get_by_test_id("channel")
+    expect(channels.first).to_be_visible()
+    expect(page.locator("body")).to_contain_text("ReLUs ruled")
+    expect(page.locator("body")).to_contain_text("7 × 7")
+    assert ink(page, "canvas[aria-label='patches of channel 0']") > 5
+    assert ink(page, "canvas[aria-label='projections of channel 0']") > 5
+    channels.first.click()
+    panel = page.get_by_test_id("channel-panel")
+    expect(panel).to_be_visible()
+    assert "ch=0" in page.url
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**ch=1*")
+    page.reload()
+    ready(page)
+    expect(page.get_by_test_id("channel-panel")).to_contain_text("1")
+
+
+def test_the_embedding_is_searched_by_whole_words(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/embedding")
+    expect(page.get_by_test_id("points")).to_contain_text("120 points")
+    assert ink(page, "canvas.gl") > 8
+    page.get_by_role("searchbox").fill("wrong")
+    expect(page.get_by_test_id("matches").first).to_be_visible()
+    page.get_by_role("searchbox").fill("no such word")
+    expect(page.get_by_test_id("matches").first).to_contain_text("Nothing matches")
+
+
+def test_the_volume_is_drawn_and_read(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/volume")
+    assert ink(page, "canvas.gl") > 50
+    page.get_by_role("button", name="Maps").or_(page.get_by_role("button", name="Grid")).first.click()
+    ready(page)
+    expect(page.get_by_role("img", name="feature map 0", exact=True)).to_be_visible()
+
+
+def test_themes_switch_and_keep_their_contrast(page: Page, server: RunningServer) -> None:
+    open_view(page, server)
+    colour: Callable[[], str] = lambda: str(page.evaluate("getComputedStyle(document.body).backgroundColor"))  # noqa: E731
+    light = colour()
+    page.get_by_test_id("theme").click()
+    assert colour() != light
+    page.reload()
+    ready(page)
+    assert colour() != light, "the choice is kept"
+
+
+def test_a_narrow_page_has_a_drawer_and_no_sideways_scrolling(page: Page, server: RunningServer) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in ("#/scalars", "#/layer?run=mnist/channels", "#/embedding", "#/volume", "#/filters"):
+        open_view(page, server, address)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+    page.get_by_label("Open the menu").click()
+    page.get_by_label("Views").get_by_role("link", name="Scalars", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Scalars")
+
+
+def test_the_help_lists_the_keys(page: Page, server: RunningServer) -> None:
+    open_view(page, server)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("page", [("net::ERR_",)], indirect=True)
+def test_the_page_survives_a_restart_of_the_server(page: Page, small_demo: Path) -> None:
+    first = serve(small_demo, port=0)
+    open_view(page, first, "#/scalars")
+    first.stop()
+    expect(page.get_by_test_id("status")).not_to_contain_text("updated", timeout=10_000)
+    again: list[RunningServer] = []
+    threading.Timer(0.2, lambda: again.append(serve(small_demo, port=first.port))).start()
+    expect(page.get_by_test_id("status")).to_contain_text("updated", timeout=20_000)
+    again[0].stop()
