@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types web-check unit screenshots bench package clean
+.PHONY: help demo test test-network lint format types web-check unit screenshots bench package clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
 	.venv/bin/pytest $(ARGS)
+
+test-network: .venv/ready  ## fetch weights and data sets from their sources of today (90 MB)
+	.venv/bin/pytest -m network
 
 screenshots: .venv/ready  ## make the pictures of README and docs anew from a run of the demo
 	$(PYTHON) scripts/browser.py

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.embed import Projection
-from convscope.inspect.attribution import Projections
+from convscope.inspect.attribution import Projections, signed_pictures
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.patches import shrink, tile_size
 from convscope.inspect.topk import TopK, patches
@@ -117,8 +117,8 @@ def project_back(model: Model, top: TopK, images: ImageSet, rule: str, progress:
     for start in range(0, top.channels, CHANNELS_AT_ONCE):
         channels = range(start, min(start + CHANNELS_AT_ONCE, top.channels))
         projections = model.attribute(top, images, rule=rule, channels=channels)
-        pictures, scale = projections.pictures()
-        found.append((shrink(pictures, size), scale, replace(projections, values=projections.values[:0])))
+        pictures, scale = signed_pictures(shrink(projections.values, size))  # small first: contrast is of what is shown
+        found.append((pictures, scale, replace(projections, values=projections.values[:0])))
         if progress:
             progress(channels.stop * top.k, top.channels * top.k)
     report = found[0][2].report

@@ -22,7 +22,7 @@ describe("the address", () => {
     expect(route.params).toEqual({ run: "a", sort: "max" });
   });
 
-  it("carries only the run to another view", () => {
+  it("carries only the runs to another view", () => {
     expect(toView({ view: "layer", params: { run: "a", ch: "1" } }, "volume").params).toEqual({ run: "a" });
   });
 

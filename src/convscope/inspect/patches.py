@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 LARGEST_TILE: Final = 96
 """Pixels a side; a sheet of larger ones costs more than a page can show."""
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 
 def tile_size(field: tuple[int, int], limit: int = LARGEST_TILE) -> tuple[int, int]:
@@ -21,8 +23,8 @@ def tile_size(field: tuple[int, int], limit: int = LARGEST_TILE) -> tuple[int, i
     return max(1, round(field[0] * shrink)), max(1, round(field[1] * shrink))
 
 
-def shrink(tiles: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Shrink pictures ``(..., H, W, c)`` to ``(..., h, w, c)`` by averaging areas.
+def shrink(tiles: npt.NDArray[Pixel], size: tuple[int, int]) -> npt.NDArray[Pixel]:
+    """Shrink pictures ``(..., H, W, c)``, uint8 or float32, to ``(..., h, w, c)`` by averaging areas.
 
     >>> shrink(np.zeros((4, 9, 163, 163, 3), np.uint8), (96, 96)).shape
     (4, 9, 96, 96, 3)
@@ -31,10 +33,9 @@ def shrink(tiles: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[n
         return tiles
     from PIL import Image
 
-    small = np.empty((*tiles.shape[:-3], *size, tiles.shape[-1]), np.uint8)
+    small = np.empty((*tiles.shape[:-3], *size, tiles.shape[-1]), tiles.dtype)
     for at in np.ndindex(tiles.shape[:-3]):
-        tile = tiles[at]
-        picture = Image.fromarray(tile if tile.shape[2] == 3 else tile[:, :, 0])
-        resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX))
-        small[at] = resized.reshape(*size, tile.shape[2])
+        for colour in range(tiles.shape[-1]):
+            picture = Image.fromarray(np.ascontiguousarray(tiles[at][:, :, colour]))
+            small[at][:, :, colour] = picture.resize((size[1], size[0]), Image.Resampling.BOX)
     return small

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from convscope.arrays import as_numpy
 from convscope.embed import Embedding
-from convscope.errors import InputError, missing_extra, not_found
+from convscope.errors import InputError, missing_extra
 from convscope.inspect.attribution import Projections, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import ChannelTopK, TopK
@@ -30,12 +29,11 @@ except ModuleNotFoundError as error:
     raise missing_extra("torch", "torch", "looking inside a network") from error
 
 from convscope.nets import backward, search, zoo
+from convscope.nets.find import find_input_shape, from_import_path, move
 from convscope.nets.frozen import Call, Reached, forward, frozen, observed
 from convscope.nets.rules import find_rule
 from convscope.nets.trace import Tap, Trace, spare_input, trace
-from convscope.nets.weights import read_weights
 
-_SIZES = (224, 299, 32, 28, 64, 96, 8)
 _PIXELS_AT_ONCE = 32 * 224 * 224
 
 
@@ -77,7 +75,7 @@ class Model:
         if isinstance(network, str):
             entry = zoo.ZOO.get(network)
             self.name = name or network
-            self.network = zoo.load(network, weights) if entry else _from_import_path(network, weights)
+            self.network = zoo.load(network, weights) if entry else from_import_path(network, weights)
             input_shape = input_shape or (entry.input_shape if entry else None)
             preprocessing = preprocessing or (entry.preprocessing if entry else None)
         elif isinstance(network, nn.Module):
@@ -86,9 +84,9 @@ class Model:
         else:
             raise InputError(f"expected a torch.nn.Module or a name, got {type(network).__name__}")
         if device is not None:
-            _move(self.network, device)
+            move(self.network, device)
         self.preprocessing = preprocessing
-        self.input_shape = input_shape or _find_input_shape(self.network)
+        self.input_shape = input_shape or find_input_shape(self.network)
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.input_shape} with {len(self.layers)} layers>"
@@ -120,8 +118,7 @@ class Model:
         if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 4):
             raise InputError(f"layer {layer!r} ({type(module).__name__}) has no filters; choose a convolution")
         array = weight.detach().float().cpu().numpy()
-        if isinstance(module, nn.ConvTranspose2d):
-            array = array.transpose(1, 0, 2, 3)
+        array = array.transpose(1, 0, 2, 3) if isinstance(module, nn.ConvTranspose2d) else array
         return array.reshape(*array.shape[:2], *(array.shape[2:] or (1, 1))).copy()
 
     def activations(self, images: Any, layer: str | Sequence[str]) -> Any:
@@ -172,9 +169,7 @@ class Model:
 
     def predict(self, images: Any) -> npt.NDArray[np.float64]:
         """Return the probabilities of the classes, ``(N, classes)``: the softmax of the logits."""
-        logits = self.logits(images).astype(np.float64)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return torch.from_numpy(self.logits(images)).double().softmax(dim=1).numpy()
 
     def top_k(
         self,
@@ -305,8 +300,7 @@ class Model:
         rule
             ``deconvnet``, ``guided_backprop``, ``gradient`` or ``gradient_x_input``.
         channels
-            Which channels; all by default. The result holds k tiles of the field's size for each in float32, which
-            is 0.7 GB for the 256 channels of AlexNet's last convolution: take deep layers in portions.
+            Which channels; all by default: 0.7 GB of float32 for AlexNet's last convolution, so take it in portions.
         progress
             Called with the projections done and the projections in all.
         """
@@ -403,43 +397,3 @@ class Model:
 
 def _listed(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape))
-
-
-def _find_input_shape(network: nn.Module) -> tuple[int, int, int]:
-    """Return the first likely shape of an image that goes through the network."""
-    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-    if first is None:
-        raise InputError("cannot tell the size of this network's input; give input_shape=(C, H, W)")
-    for size in _SIZES:
-        shape = (first.in_channels, size, size)
-        try:
-            with torch.inference_mode(), frozen(network):
-                network(spare_input(shape, network))
-        except (RuntimeError, ValueError, IndexError, AssertionError):  # what torch raises for sizes that do not fit
-            continue
-        return shape
-    raise InputError(f"no square image of {_SIZES} pixels goes through this network; give input_shape=(C, H, W)")
-
-
-def _move(network: nn.Module, device: str | torch.device) -> None:
-    """Move a network to a device, or say that there is no such device."""
-    try:
-        network.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch raises the latter where it is built without CUDA
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"cannot use the device {str(device)!r} ({reason}); use cpu, or one that is there") from error
-
-
-def _from_import_path(path: str, weights: str | Path | None = None) -> nn.Module:
-    """Return the module that ``"package.module:function"`` makes, with the weights of a file where one is given."""
-    module_name, colon, attribute = path.partition(":")
-    if not colon:
-        raise not_found("network", path, zoo.ZOO, "the zoo")
-    try:
-        made = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"cannot import the network {path!r} ({error}); give 'package.module:function'") from error
-    network = made() if callable(made) and not isinstance(made, nn.Module) else made
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{path!r} gave a {type(network).__name__}; it must give a torch.nn.Module")
-    return network if weights is None else zoo.filled(network, read_weights(Path(weights)), Path(weights))

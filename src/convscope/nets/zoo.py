@@ -49,11 +49,13 @@ class ZooEntry:
 
 
 def _mnist(*, input_size: int = 28, classifier: bool = True) -> nn.Module:  # noqa: ARG001 - one signature for all
-    return _architectures().mnist(input_size)  # type: ignore[no-any-return] # a module imported late
+    network: nn.Module = _architectures().mnist(input_size)
+    return network
 
 
 def _alexnet(*, classifier: bool = True) -> nn.Module:
-    return _architectures().AlexNet(classifier=classifier)  # type: ignore[no-any-return] # a module imported late
+    network: nn.Module = _architectures().AlexNet(classifier=classifier)
+    return network
 
 
 def _architectures() -> Any:

@@ -12,16 +12,11 @@ import {
   Vector3,
 } from "three";
 import type { Atlas } from "../lib/atlas";
+import { DIM } from "../lib/highlight";
 import { Orbit } from "./orbit";
 import { Stage } from "./stage";
 
 export type Detail = "dots" | "auto" | "thumbnails";
-export const NORMAL = 0;
-export const DIM = 1;
-export const STRONG = 2;
-/** Still a picture, but in the background. */
-export const SOFT = 3;
-
 const VERTEX = `
 precision highp float;
 uniform mat4 modelViewMatrix, projectionMatrix;

@@ -11,6 +11,8 @@ export interface Heading {
   readonly explain: string;
   /** The numbers that qualify it. */
   readonly facts?: readonly Fact[];
+  /** How far a running computation is. */
+  readonly progress?: { readonly label: string; readonly done: number; readonly total: number };
 }
 
 export interface Fact {
@@ -44,6 +46,7 @@ export class Frame {
       ),
       h("p", { class: "explain" }, heading.explain),
       heading.facts?.length ? facts(heading.facts) : null,
+      heading.progress ? progress(heading.progress) : null,
     );
   }
 }
@@ -58,6 +61,13 @@ export function facts(list: readonly Fact[]): HTMLElement {
     ),
   );
   return h("dl", { class: "facts" }, ...rows);
+}
+
+function progress({ label, done, total }: NonNullable<Heading["progress"]>): HTMLElement {
+  const share = total > 0 ? (100 * done) / total : 0;
+  const bar = h("span", { style: { width: `${share}%` } });
+  const range = { "aria-valuenow": Math.round(share), "aria-valuemin": 0, "aria-valuemax": 100 };
+  return h("div", { class: "progress", role: "progressbar", "aria-label": label, ...range }, bar);
 }
 
 export const dot = (colour: string | undefined): HTMLElement =>

@@ -37,8 +37,9 @@ export class VirtualGrid {
     scroller.addEventListener("scroll", this.#draw, { passive: true });
   }
 
-  get columns(): number {
-    return this.#shape.columns;
+  /** The items on screen. */
+  get visible(): readonly number[] {
+    return [...this.#cells.keys()].map((place) => this.#items[place]);
   }
 
   /** Show these items, in this order. Cells are rebuilt. */
@@ -46,11 +47,6 @@ export class VirtualGrid {
     this.#items = items;
     this.options = { ...this.options, ...options };
     this.#layout();
-  }
-
-  /** The element of an item if it is on screen. */
-  cell(item: number): HTMLElement | undefined {
-    return this.#cells.get(this.#items.indexOf(item))?.el;
   }
 
   destroy(): void {

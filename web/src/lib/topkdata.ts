@@ -1,5 +1,7 @@
 // A top-k record as the layer view needs it.
 import type { Json, NumberArray, RecordMeta, Sheet, Source } from "../source/source";
+import { count, times } from "./format";
+import type { Fact } from "./frame";
 import { classColour, type Theme } from "./palette";
 import { insidePart, type Part } from "./patch";
 import { type Purity, purity } from "./topk";
@@ -126,4 +128,36 @@ export async function fetchTopK(
         ? ""
         : `${className(pure[channel].label)} ${pure[channel].count}/${pure[channel].of}`,
   };
+}
+
+/** The numbers that qualify a layer's page. */
+export function topkFacts(data: TopKData): Fact[] {
+  const { field, seen, total, complete } = data;
+  const facts: Fact[] = [
+    { name: "channels", value: count(data.channels) },
+    {
+      name: "receptive field",
+      value: field.reason ? "whole image" : `${times(...field.size)} px`,
+      title: field.reason || `stride ${times(...field.stride)} px`,
+    },
+    {
+      name: "images seen",
+      value: complete ? count(seen) : `${count(seen)} of ${count(total)}`,
+      title: data.dataset,
+    },
+    { name: "network", value: data.network },
+  ];
+  const title = "How the projection treated every non-linearity";
+  if (data.report) facts.push({ name: data.rule || "rule", value: data.report, title });
+  return facts;
+}
+
+/** What the page of a layer, or of one channel, shows. */
+export function explainTopK(data: TopKData, one: boolean): string {
+  const patches = one
+    ? `The ${data.k} pictures that excite this channel most, cut to its receptive field.`
+    : `Each card is one channel: the ${data.k} pictures that excite it most, cut to the part it sees.`;
+  return data.projections
+    ? `${patches} The projections beside them show what in this image reached the channel.`
+    : patches;
 }

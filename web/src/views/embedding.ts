@@ -1,5 +1,5 @@
 // A map of the data set: points that the network places near each other, as thumbnails, with search and neighbours.
-import { type Detail, DIM, NORMAL, PointsScene, SOFT, STRONG } from "../gl/points";
+import { type Detail, PointsScene } from "../gl/points";
 import { WebGLMissing } from "../gl/stage";
 import { buildAtlas } from "../lib/atlas";
 import { chooseRun, chooseTag, recordsOf, tagsOf } from "../lib/catalog";
@@ -8,6 +8,7 @@ import { h, isTyping, put, reducedMotion } from "../lib/dom";
 import { count, plural } from "../lib/format";
 import { empty, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
 import { blend, FrameStore, type ProjectionFrame } from "../lib/frames";
+import { statesOf } from "../lib/highlight";
 import { Loader } from "../lib/loader";
 import { classRgb } from "../lib/palette";
 import { type EmbeddingData, embeddingFacts, fetchEmbedding, methodName, origin } from "../lib/points";
@@ -24,8 +25,6 @@ const EXPLAIN =
   "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
 const NONE: Matches = { exact: [], word: [], part: [] };
 const PLAY_MS = 140;
-/** Of fewer matches than this each is drawn as a large thumbnail. */
-const HIGHLIGHTED = 400;
 
 class EmbeddingView implements View {
   readonly #frame: Frame;
@@ -56,6 +55,8 @@ class EmbeddingView implements View {
   #matches: Matches = NONE;
   #query = "";
   #painted = "";
+  #prefetched = 0;
+  #fetching = false;
 
   constructor(
     el: HTMLElement,
@@ -119,6 +120,8 @@ class EmbeddingView implements View {
     this.#query = "";
     this.#matches = NONE;
     this.#current = undefined;
+    this.#prefetched = 0;
+    this.#fetching = false;
   }
 
   #showEmpty(): void {
@@ -260,15 +263,9 @@ class EmbeddingView implements View {
     const tier = this.#query.trim() ? this.#tier() : null;
     const chosen = numberOf(route, "point", -1);
     const label = route.params.class === undefined ? null : numberOf(route, "class", -1);
-    const matches = new Set(tier ? this.#matches[tier] : []);
-    const near = new Set(chosen >= 0 ? data.neighboursOf(chosen).map(({ index }) => index) : []);
-    const few = matches.size > 0 && matches.size < HIGHLIGHTED;
-    const states = new Float32Array(data.count);
-    for (let i = 0; i < data.count; i++) {
-      const out = (this.#query.trim() && !matches.has(i)) || (label !== null && data.label[i] !== label);
-      states[i] = near.has(i) ? STRONG : out ? DIM : few ? STRONG : chosen >= 0 ? SOFT : NORMAL;
-    }
-    this.#scene?.setStates(states);
+    const matches = this.#query.trim() ? new Set(tier ? this.#matches[tier] : []) : null;
+    const near = chosen < 0 ? null : new Set(data.neighboursOf(chosen).map(({ index }) => index));
+    this.#scene?.setStates(statesOf(data.label, { matches, label, near }));
     this.#scene?.setChosen(chosen);
     this.#panel.show({
       matches: this.#matches,
@@ -286,11 +283,8 @@ class EmbeddingView implements View {
     const wanted = numberOf(this.state.route, "step", Number.POSITIVE_INFINITY);
     const found = this.#records.findIndex((record) => record.step === wanted);
     const at = found >= 0 ? found : this.#records.length - 1;
-    if (!this.#player.playing)
-      this.#player.update(
-        this.#records.map(({ step }) => step),
-        at,
-      );
+    const steps = this.#records.map(({ step }) => step);
+    if (!this.#player.playing) this.#player.update(steps, at);
     this.#showFrame(this.#records[at]);
   }
 
@@ -319,6 +313,7 @@ class EmbeddingView implements View {
     this.#current = frame;
     scene.setFlat(frame.flat, frame.points);
     this.#heading(data, record, frame);
+    void this.#prefetch();
     put(this.#badge, `${plural(data.count, "point")}`);
     cancelAnimationFrame(this.#animation);
     if (first || reducedMotion()) {
@@ -351,11 +346,13 @@ class EmbeddingView implements View {
     else if (chosen >= 0 && chosen < data.count)
       this.#scene?.focus([chosen, ...data.neighboursOf(chosen).map(({ index }) => index)]);
     this.state.ready();
-    this.#prefetch();
   }
 
   /** Fetch the other frames one after the other, for the slider and the sparkline. */
   async #prefetch(): Promise<void> {
+    if (this.#prefetched === this.#records.length || this.#fetching) return;
+    this.#fetching = true;
+    this.#prefetched = this.#records.length;
     const { signal } = this.#controller;
     const kl: number[] = [];
     for (const record of this.#records) {
@@ -367,6 +364,7 @@ class EmbeddingView implements View {
         if (isAbort(error)) return;
       }
     }
+    this.#fetching = false;
     this.#panel.divergence(kl);
   }
 

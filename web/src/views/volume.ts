@@ -1,4 +1,5 @@
 // The feature maps of one picture stacked to a volume, or side by side as tiles.
+import { AxisLabels } from "../gl/axes";
 import { type Mode, VolumeScene } from "../gl/volume";
 import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
 import { COLOUR_MAPS, type ColourMap, table } from "../lib/colour";
@@ -35,9 +36,7 @@ class VolumeView implements View {
     role: "application",
     "aria-label": "Volume of feature maps: drag to turn, wheel to zoom",
   });
-  readonly #labels = Array.from({ length: 3 }, () =>
-    h("span", { class: "axis-label num", "aria-hidden": "true" }),
-  );
+  readonly #labels = new AxisLabels();
   readonly #gridHost = h("div", { class: "scene-grid", "data-scroller": "" });
   readonly #main = h("div", { class: "scene-main" });
   readonly #panel: VolumePanel;
@@ -279,17 +278,15 @@ class VolumeView implements View {
       });
     }
     const { channels, height, width } = this.#voxels;
-    [`${count(channels)} channels`, `${height} rows`, `${width} columns`].forEach((text, i) => {
-      put(this.#labels[i], text);
-    });
+    this.#labels.name(`${count(channels)} channels`, `${height} rows`, `${width} columns`);
   }
 
   #open(): VolumeScene | undefined {
     if (this.#scene || this.#host.querySelector(".failed")) return this.#scene;
-    put(this.#host, ...this.#labels);
+    put(this.#host, ...this.#labels.elements);
     try {
       this.#scene = new VolumeScene(this.#host, "Ray-marched volume of the feature maps", () =>
-        this.#placeLabels(),
+        this.#labels.place((x, y, z) => this.#scene?.project(x, y, z) ?? { x: 0, y: 0 }),
       );
     } catch (error) {
       put(this.#host, failed(error));
@@ -297,22 +294,6 @@ class VolumeView implements View {
     this.#arranged = "";
     if (this.#scene && this.#voxels) this.#scene.setVoxels(shrink(this.#voxels, this.#scene.largestSide));
     return this.#scene;
-  }
-
-  #placeLabels(): void {
-    if (!this.#scene) return;
-    const places: readonly (readonly [number, number, number])[] = [
-      [0.5, -0.5, 0],
-      [-0.5, 0, 0.5],
-      [0, -0.5, 0.5],
-    ];
-    const centre = this.#scene.project(0, 0, 0);
-    places.forEach((place, i) => {
-      const at = this.#scene?.project(...place) ?? centre;
-      const away = Math.hypot(at.x - centre.x, at.y - centre.y) || 1;
-      const [x, y] = [at.x + (30 * (at.x - centre.x)) / away, at.y + (18 * (at.y - centre.y)) / away];
-      this.#labels[i].style.transform = `translate(${x}px, ${y}px) translate(-50%, -50%)`;
-    });
   }
 
   #paintMaps(place: number): void {
