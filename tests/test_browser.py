@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 import browser as finder
@@ -68,13 +70,16 @@ def open_view(page: Page, server: RunningServer, address: str = "") -> None:
 
 
 def ink(page: Page, selector: str) -> int:
-    """How many colours a canvas shows: an empty one shows a single one."""
-    picture = page.locator(selector).first.screenshot()
-    from io import BytesIO
-
-    from PIL import Image
-
-    return len(np.unique(np.asarray(Image.open(BytesIO(picture)).convert("RGB")).reshape(-1, 3), axis=0))
+    """How many colours a canvas shows on the page: an empty one shows a single one."""
+    canvas = page.locator(selector).first
+    expect(canvas).to_be_visible()
+    page.wait_for_timeout(300)  # a page that has just got its data may lay itself out anew
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    shown = page.screenshot(clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]})
+    pixels = np.asarray(Image.open(BytesIO(shown)).convert("RGB")).reshape(-1, 3)
+    return len(np.unique(pixels, axis=0))
 
 
 def test_a_click_through_all_views(page: Page, server: RunningServer) -> None:
@@ -141,7 +146,6 @@ def test_filters_have_a_scale_a_norm_and_a_history(page: Page, server: RunningSe
     expect(page.get_by_role("listitem")).not_to_have_count(0)
     first = page.get_by_role("link", name="filter 0, L2 norm").first
     before = first.get_attribute("aria-label")
-    page.wait_for_timeout(300)
     assert ink(page, "canvas[aria-label='filter 0']") > 5
     page.get_by_label("Step", exact=True).first.focus()
     page.keyboard.press("Home")
@@ -187,15 +191,15 @@ def test_the_volume_is_drawn_and_read(page: Page, server: RunningServer) -> None
     expect(page.get_by_role("img", name="feature map 0", exact=True)).to_be_visible()
 
 
-def test_themes_switch_and_keep_their_contrast(page: Page, server: RunningServer) -> None:
+def test_themes_switch_and_the_choice_is_kept(page: Page, server: RunningServer) -> None:
     open_view(page, server)
-    colour: Callable[[], str] = lambda: str(page.evaluate("getComputedStyle(document.body).backgroundColor"))  # noqa: E731
-    light = colour()
+    body = page.locator("body")
+    light = str(body.evaluate("body => getComputedStyle(body).backgroundColor"))
     page.get_by_test_id("theme").click()
-    assert colour() != light
+    expect(body).not_to_have_css("background-color", light)
     page.reload()
     ready(page)
-    assert colour() != light, "the choice is kept"
+    expect(body).not_to_have_css("background-color", light)
 
 
 def test_a_narrow_page_has_a_drawer_and_no_sideways_scrolling(page: Page, server: RunningServer) -> None:

@@ -29,7 +29,7 @@ def test_voxels_are_within_half_a_step_of_the_values(values: np.ndarray) -> None
     volume = Volume(values)
     low, high = volume.scale[:, 0, None, None].astype(np.float64), volume.scale[:, 1, None, None].astype(np.float64)
     back = low + volume.voxels / 255 * (high - low)
-    assert (np.abs(back - volume.values) <= (high - low) / 510 * 1.01 + 1e-6 * np.abs(high)).all()
+    assert (np.abs(back - volume.maps) <= (high - low) / 510 * 1.01 + 1e-6 * np.abs(high)).all()
 
 
 def test_order_by_mean_is_strongest_first_and_pca_groups_like_maps() -> None:

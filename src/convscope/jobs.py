@@ -194,9 +194,13 @@ def record_volumes(
 
 
 def picture_name(images: ImageSet, number: int) -> str:
-    """Return what to call a picture: its file in a folder, else its number."""
+    """Return what to call a picture: its file in a folder, else its class and number."""
     files: Sequence[str] = getattr(images, "files", ())
-    return Path(files[number]).stem if files else f"{images.name} {number}"
+    if files:
+        return Path(files[number]).stem
+    label = -1 if images.labels is None else int(images.labels[number])
+    known = images.label_names[label] if 0 <= label < len(images.label_names) else images.name
+    return f"{known} ({number})"
 
 
 def inspect_folder(

@@ -75,7 +75,12 @@ KINDS: Final[Mapping[str, Kind]] = {
             "volume",
             "record",
             "volume",
-            {"volume": "(C, H, W) float32", "voxels": "(C, H, W) uint8", "scale": "(C, 2) float32"},
+            {
+                "volume": "(C, H, W) float32",
+                "voxels": "(C, H, W) uint8",
+                "scale": "(C, 2) float32",
+                "order": "(C,) int32",
+            },
             ("input",),
         ),
     )

@@ -5,6 +5,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/controls.css";
+import "./styles/help.css";
 import "./styles/view.css";
 import "./styles/curves.css";
 import "./styles/grids.css";

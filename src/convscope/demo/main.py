@@ -38,6 +38,8 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "alexnet": ("alexnet",),
 }
 NETWORK: Final = "MNIST ConvNet"
+VIEWS_OF_EACH: Final = 5
+"""Of each photograph: the whole and four quarters."""
 MEGABYTE: Final = 1 << 20
 LABELS: Final = {
     "training": "training the MNIST ConvNet",
@@ -57,11 +59,10 @@ class Scale:
     embedded: int
     iterations: int
     volumes: int
-    photographs: int
 
 
-FULL: Final = Scale(Recipe(epochs=6, pictures=10_000), 10_000, 2304, 750, 10, 20)
-QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4, 8)
+FULL: Final = Scale(Recipe(epochs=6, pictures=10_000), 10_000, 2304, 750, 10)
+QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4)
 
 
 class Offline:
@@ -267,14 +268,17 @@ class _Job:
             return False
         try:
             model = self._alexnet()
-            photographs = self._scale.photographs
-            images = load_photographs(zoo.ZOO["alexnet"].preprocessing, photographs, client=self._options.client)
+            images = load_photographs(
+                zoo.ZOO["alexnet"].preprocessing,
+                progress=Bar(self._progress, "fetching photographs (MB)", MEGABYTE),
+                client=self._options.client,
+            )
         except DownloadError as error:
             self._console.print(f"AlexNet is left out: {error}")
             return False
         with self._writer("alexnet") as writer:
             record_filters(model, writer, ["features.0"])
-            record_volumes(model, images, writer, layer="features.1", numbers=range(min(4, len(images))))
+            record_volumes(model, images, writer, layer="features.1", numbers=range(0, len(images), VIEWS_OF_EACH))
             record_top_k(
                 model,
                 images,

@@ -27,7 +27,7 @@ class Volume:
     Parameters
     ----------
     maps
-        ``(C, H, W)``, an array of any framework, in the network's order of channels.
+        ``(C, H, W)``, an array of any framework, in the network's order of channels; kept as float32.
     order
         A name of :data:`convscope.inspect.order.ORDERS`: how the channels are stacked.
     layer, network
@@ -75,19 +75,26 @@ class Volume:
 
     @cached_property
     def scale(self) -> npt.NDArray[np.float32]:
-        """Smallest and largest value of each channel, ``(C, 2)``, in this order."""
-        flat = self.values.reshape(len(self.values), -1)
+        """Smallest and largest value of each channel, ``(C, 2)``, in the network's order."""
+        flat: npt.NDArray[np.float32] = self.maps.reshape(len(self.maps), -1)
         return np.stack([flat.min(1), flat.max(1)], axis=1)
 
     @cached_property
     def voxels(self) -> npt.NDArray[np.uint8]:
-        """The volume for the wire, ``(C, H, W)``: each channel's scale in 256 steps (error at most 0.2 % of it)."""
+        """The maps for the wire, ``(C, H, W)`` in the network's order: 256 steps of each channel's scale.
+
+        The error is at most 0.2 % of that scale.
+        """
         low, high = self.scale[:, 0, None, None], self.scale[:, 1, None, None]
         span = np.where(high > low, high - low, 1).astype(np.float32)
-        return np.asarray(np.rint((self.values - low) / span * 255), np.uint8)
+        return np.asarray(np.rint((self.maps - low) / span * 255), np.uint8)
 
     def to_summary(self, tag: str = "", step: int = 0) -> Summary:
-        """Return the volume as a summary of kind ``volume``."""
+        """Return the volume as a summary of kind ``volume``.
+
+        Maps and voxels are stored in the network's order, with the permutation beside them: so a page can show another
+        order, and the permutation can be applied to another picture.
+        """
         shown = {} if self.picture is None else {"input": self.picture[None, None]}
         meta = {
             "layer": self.layer,
@@ -97,7 +104,7 @@ class Volume:
             "input_size": None if self.picture is None else list(self.picture.shape[:2]),
         }
         arrays: dict[str, npt.NDArray[Any]] = {
-            "volume": self.values,
+            "volume": self.maps,
             "voxels": self.voxels,
             "scale": self.scale,
             "order": self.permutation,

@@ -4,12 +4,13 @@ import { WebGLMissing } from "../gl/stage";
 import { buildAtlas } from "../lib/atlas";
 import { chooseRun, chooseTag, recordsOf, tagsOf } from "../lib/catalog";
 import { type Control, Player, segmented, select } from "../lib/controls";
-import { h, isTyping, put, reducedMotion } from "../lib/dom";
+import { h, isTyping, put } from "../lib/dom";
 import { count, plural } from "../lib/format";
 import { empty, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
-import { blend, FrameStore, type ProjectionFrame } from "../lib/frames";
+import { FrameStore, type ProjectionFrame } from "../lib/frames";
 import { statesOf } from "../lib/highlight";
 import { Loader } from "../lib/loader";
+import { Motion } from "../lib/motion";
 import { classRgb } from "../lib/palette";
 import { type EmbeddingData, embeddingFacts, fetchEmbedding, methodName, origin } from "../lib/points";
 import { choiceOf, numberOf } from "../lib/route";
@@ -25,12 +26,14 @@ const EXPLAIN =
   "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
 const NONE: Matches = { exact: [], word: [], part: [] };
 const PLAY_MS = 140;
+const MOVE_MS = 420;
 
 class EmbeddingView implements View {
   readonly #frame: Frame;
   readonly #loader = new Loader();
   readonly #pictures = new PictureCache();
   readonly #tooltip = new Tooltip();
+  readonly #motion = new Motion();
   readonly #host = h("div", {
     class: "scene",
     tabindex: 0,
@@ -51,7 +54,6 @@ class EmbeddingView implements View {
   #tags: readonly string[] = [];
   #shown = "";
   #current: ProjectionFrame | undefined;
-  #animation = 0;
   #matches: Matches = NONE;
   #query = "";
   #painted = "";
@@ -108,7 +110,7 @@ class EmbeddingView implements View {
   }
 
   #clear(): void {
-    cancelAnimationFrame(this.#animation);
+    this.#motion.stop();
     this.#player.stop();
     this.#controller.abort();
     this.#controller = new AbortController();
@@ -315,28 +317,9 @@ class EmbeddingView implements View {
     this.#heading(data, record, frame);
     void this.#prefetch();
     put(this.#badge, `${plural(data.count, "point")}`);
-    cancelAnimationFrame(this.#animation);
-    if (first || reducedMotion()) {
-      scene.positions.set(frame.points);
-      scene.moved();
-      if (first) this.#first(data);
-      return;
-    }
-    const from = scene.positions.slice();
-    const start = performance.now();
-    const span = this.#player.playing ? PLAY_MS : 420;
-    const tick = (now: number): void => {
-      const share = Math.min(1, (now - start) / span);
-      blend(
-        scene.positions,
-        from,
-        frame.points,
-        this.#player.playing ? share : share * share * (3 - 2 * share),
-      );
-      scene.moved();
-      if (share < 1) this.#animation = requestAnimationFrame(tick);
-    };
-    this.#animation = requestAnimationFrame(tick);
+    const span = first ? 0 : this.#player.playing ? PLAY_MS : MOVE_MS;
+    this.#motion.start(scene.positions, frame.points, span, this.#player.playing, () => scene.moved());
+    if (first) this.#first(data);
   }
 
   #first(data: EmbeddingData): void {

@@ -14,6 +14,7 @@ import { FilterPanel } from "./panels/filter";
 import type { Mount, View, ViewState } from "./view";
 
 const DEAD = 1e-6;
+const SHOWN_SHARE = 0.95;
 const TILE = 76;
 const CAPTION = 24;
 const SORTS = ["index", "norm"] as const;
@@ -25,8 +26,10 @@ export interface FilterData {
   readonly norm: NumberArray;
   readonly dead: ReadonlySet<number>;
   readonly weak: ReadonlySet<number>;
-  /** Largest |weight| of the layer: full contrast of the shared scale. */
+  /** |weight| at full contrast of the shared scale. */
   readonly scale: number;
+  /** Largest |weight| of the layer. */
+  readonly largest: number;
 }
 
 const numbers = (value: Json | undefined): number[] => (Array.isArray(value) ? value.map(Number) : []);
@@ -49,8 +52,16 @@ async function fetchFilters(
     norm,
     dead: new Set([...numbers(record.meta.dead), ...measured.keys()].filter((o) => norm[o] < DEAD)),
     weak: new Set(numbers(record.meta.weak)),
-    scale: Math.max(...measured, Number.MIN_VALUE),
+    scale: fullContrast(measured, filterShape(arrays.weight).input),
+    largest: Math.max(...measured),
   };
+}
+
+/** Of first layers the largest |weight|; of deeper ones a few outliers would make all others pale, so they are clipped. */
+function fullContrast(largestOf: readonly number[], inputs: number): number {
+  const sorted = [...largestOf].sort((a, b) => a - b);
+  const last = sorted.length - 1;
+  return Math.max(sorted[inputs > 3 ? Math.floor(SHOWN_SHARE * last) : last] ?? 0, Number.MIN_VALUE);
 }
 
 class FiltersView implements View {
@@ -227,7 +238,7 @@ class FiltersView implements View {
       {
         name: "scale",
         value: this.#own() ? "each its own" : `±${number(data.scale)}`,
-        title: "Full contrast",
+        title: `Full contrast; the largest |weight| of the layer is ${number(data.largest)}`,
       },
       {
         name: "L2 norm",
