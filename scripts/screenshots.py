@@ -7,9 +7,11 @@ the width of a phone, into ``runs/screenshots-narrow``, to be looked at.
 from __future__ import annotations
 
 import argparse
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
@@ -37,7 +39,8 @@ def picture(page: Page, address: str, file: Path) -> None:
     page.goto(address)
     page.wait_for_selector("html[data-ready='true']", timeout=60_000)
     page.wait_for_timeout(1200)
-    page.screenshot(path=file)
+    with Image.open(BytesIO(page.screenshot())) as shown:
+        shown.save(file, quality=90, method=6)
     print(file.relative_to(ROOT))
 
 
@@ -51,7 +54,7 @@ def all_pictures(browser: Browser, url: str, size: str, folder: Path) -> None:
         )
         page = context.new_page()
         for name, address in PAGES.items():
-            picture(page, url + address, folder / f"{name}-{theme}.png")
+            picture(page, url + address, folder / f"{name}-{theme}.webp")
         context.close()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from convscope.errors import InputError
 from convscope.inspect.attribution import Projections, Rule, RuleReport
 from convscope.inspect.topk import TopK, paste
+from convscope.nets.crops import Window, window
 from convscope.nets.data import ImageSet
 from convscope.nets.frozen import Call, Reached, forward, frozen, observed, watching_gradients
 from convscope.nets.rules import find_rule, ruled
@@ -23,6 +25,7 @@ from convscope.nets.trace import Tap
 
 _PIXELS_AT_ONCE = 400_000
 _TOLERANCE = 1e-4
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -99,56 +102,123 @@ def attribute(
 ) -> Projections:
     """Send the top activations of a layer back to the pixels; see ``Model.attribute``.
 
-    The forward pass is shared by all (channel, image) pairs of one image, and images travel in batches.
+    Where the layer's receptive field is small, from crops (:mod:`convscope.nets.crops`); what does not come out with
+    the recorded activation that way, and everything of other layers, from whole images.
     """
     chosen = np.arange(top.channels) if channels is None else _checked(channels, top)
-    rule = find_rule(rule_name)
+    work = _Projecting(network, top, dataset, tap, find_rule(rule_name), chosen, progress)
     pairs = _pairs_by_image(top, chosen)
-    total, done = sum(len(origins) for origins in pairs.values()), 0
-    depth = int(dataset.images(0, 1).shape[1])
-    values = np.zeros((len(chosen), top.k, *top.tile_size, depth), np.float32)
-    recomputed = np.zeros((len(chosen), top.k), np.float32)
-    report = RuleReport(rule.name, 0, 0)
-    # images with many origins first, so that those of one batch need about the same number of passes
-    order = sorted(pairs, key=lambda image: (-len(pairs[image]), image))
-    size = _images_at_once(top.input_size)
-    for batch in (order[i : i + size] for i in range(0, len(order), size)):
-        images = np.concatenate([dataset.images(image, image + 1) for image in batch])
-        with ascended(network, images, tap, rule) as ascent:
-            report = ascent.report
-            for signal, origins, activation in _rounds(ascent, [pairs[image] for image in batch]):
-                for i, origin in origins:
-                    row, rank = origin.slot
-                    paste(values[row, rank], signal[i], top.tile_box[chosen[row], rank])
-                    recomputed[row, rank] = activation[i]
-                done += len(origins)
-                if progress:
-                    progress(done, total)
-    wrong = ~np.isclose(
-        recomputed, top.value[chosen], rtol=_TOLERANCE, atol=_TOLERANCE * float(np.abs(top.value).max())
-    )
-    return Projections(
-        top.layer,
-        rule.name,
-        chosen.astype(np.int64),
-        values,
-        top.tile_box[chosen],
-        recomputed,
-        report,
-        int(wrong.sum()),
-    )
+    work.total = sum(len(origins) for origins in pairs.values())
+    crops = None if top.shows_whole_image else window(top.receptive_field, top.input_size)
+    if crops is not None:
+        work.from_crops(pairs, crops)
+        wrong = work.mismatches
+        pairs = {image: again for image, origins in pairs.items() if (again := [o for o in origins if wrong[o.slot]])}
+        work.total += sum(len(origins) for origins in pairs.values())
+    work.from_images(pairs)
+    return work.result()
 
 
-def _rounds(
-    ascent: Ascent, origins: list[list[Origin]]
-) -> Iterator[tuple[npt.NDArray[np.float32], list[tuple[int, Origin]], npt.NDArray[np.float32]]]:
-    """Go back once for the first origin of every image, once for the second …; signals come as ``(N, H, W, C)``."""
-    for turn in range(max(len(of_image) for of_image in origins)):
-        now = [of_image[turn] if turn < len(of_image) else None for of_image in origins]
-        signal, activation = ascent.back(now)
+class _Projecting:
+    """The projections of one layer while they are made."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        top: TopK,
+        dataset: ImageSet,
+        tap: Tap,
+        rule: Rule,
+        chosen: npt.NDArray[np.intp],
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._network, self._top, self._dataset, self._tap = network, top, dataset, tap
+        self._rule, self._chosen, self._progress = rule, chosen, progress
+        self._report = RuleReport(rule.name, 0, 0)
+        depth = int(dataset.images(0, 1).shape[1])
+        self.values = np.zeros((len(chosen), top.k, *top.tile_size, depth), np.float32)
+        self.recomputed = np.zeros((len(chosen), top.k), np.float32)
+        self.total = 0
+        self._done = 0
+
+    @property
+    def mismatches(self) -> npt.NDArray[np.bool_]:
+        """Which recomputed activations are not those that the search recorded, ``(C, k)``."""
+        recorded = self._top.value[self._chosen]
+        slack = _TOLERANCE * float(np.abs(self._top.value).max())
+        return ~np.isclose(self.recomputed, recorded, rtol=_TOLERANCE, atol=slack)
+
+    def result(self) -> Projections:
+        """Return what has been made."""
+        return Projections(
+            self._top.layer,
+            self._rule.name,
+            self._chosen.astype(np.int64),
+            self.values,
+            self._top.tile_box[self._chosen],
+            self.recomputed,
+            self._report,
+            int(self.mismatches.sum()),
+        )
+
+    def from_images(self, pairs: Mapping[int, list[Origin]]) -> None:
+        """Go back through whole images; all pairs of one image share its forward pass, and images travel in batches."""
+        # images with many origins first, so that those of one batch need about the same number of passes
+        order = sorted(pairs, key=lambda image: (-len(pairs[image]), image))
+        for batch in _batches(order, self._top.input_size):
+            images = np.concatenate([self._dataset.images(image, image + 1) for image in batch])
+            with ascended(self._network, images, self._tap, self._rule) as ascent:
+                for turn in range(max(len(pairs[image]) for image in batch)):
+                    now = [pairs[image][turn] if turn < len(pairs[image]) else None for image in batch]
+                    self._keep(ascent, now, now, [(0, 0)] * len(now))
+
+    def from_crops(self, pairs: Mapping[int, list[Origin]], crops: Window) -> None:
+        """Go back through crops; each has a forward pass of its own, and crops travel in batches."""
+        whole = lru_cache(maxsize=64)(lambda image: self._dataset.images(image, image + 1)[0])
+        todo = [(image, origin) for image in sorted(pairs) for origin in pairs[image]]
+        for batch in _batches(todo, crops.size):
+            boxes = [self._box(origin) for _, origin in batch]
+            corners = [crops.corner(box) for box in boxes]
+            cut = np.stack([crops.cut(whole(image), at) for (image, _), at in zip(batch, corners, strict=True)])
+            origins = [origin for _, origin in batch]
+            moved = [
+                replace(origin, y=y, x=x)
+                for origin, at in zip(origins, corners, strict=True)
+                for y, x in [crops.position(origin.y, origin.x, at)]
+            ]
+            with ascended(self._network, cut, self._tap, self._rule) as ascent:
+                self._keep(ascent, moved, origins, corners)
+
+    def _box(self, origin: Origin) -> npt.NDArray[np.int32]:
+        box: npt.NDArray[np.int32] = self._top.tile_box[origin.channel, origin.slot[1]]
+        return box
+
+    def _keep(
+        self,
+        ascent: Ascent,
+        start: Sequence[Origin | None],
+        origins: Sequence[Origin | None],
+        corners: Sequence[tuple[int, int]],
+    ) -> None:
+        """Go back once and keep what arrives for each origin; ``corners`` are where the pictures sit in the images."""
+        self._report = ascent.report
+        signal, activation = ascent.back(start)
         pixels = signal.permute(0, 2, 3, 1).to(torch.float32).cpu().numpy()
-        present = [(i, origin) for i, origin in enumerate(now) if origin is not None]
-        yield pixels, present, activation.to(torch.float32).cpu().numpy()
+        found = activation.to(torch.float32).cpu().numpy()
+        for i, (origin, corner) in enumerate(zip(origins, corners, strict=True)):
+            if origin is not None:
+                paste(self.values[origin.slot], pixels[i], self._box(origin) - np.tile(corner, 2))
+                self.recomputed[origin.slot] = found[i]
+                self._done += 1
+        if self._progress:
+            self._progress(self._done, self.total)
+
+
+def _batches(items: Sequence[Item], size: tuple[int, int]) -> Iterator[Sequence[Item]]:
+    """Yield items in batches that hold about the same number of pixels, whatever the size of a picture."""
+    count = max(1, min(256, _PIXELS_AT_ONCE // (size[0] * size[1])))
+    for start in range(0, len(items), count):
+        yield items[start : start + count]
 
 
 def _checked(channels: Sequence[int], top: TopK) -> npt.NDArray[np.intp]:
@@ -167,7 +237,3 @@ def _pairs_by_image(top: TopK, chosen: npt.NDArray[np.intp]) -> dict[int, list[O
             origin = Origin(int(channel), y, x, (row, int(rank)))
             pairs.setdefault(int(top.image[channel, rank]), []).append(origin)
     return pairs
-
-
-def _images_at_once(size: tuple[int, int]) -> int:
-    return max(1, min(256, _PIXELS_AT_ONCE // (size[0] * size[1])))

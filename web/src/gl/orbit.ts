@@ -9,13 +9,14 @@ interface Pose {
   readonly pitch: number;
 }
 
+const FOV = 40;
 const FLY_MS = 450;
 const TURN = 0.007;
 const KEY_TURN = 0.12;
 const PITCH_LIMIT = 1.55;
 
 export class Orbit {
-  readonly camera = new PerspectiveCamera(40, 1, 0.01, 60);
+  readonly camera = new PerspectiveCamera(FOV, 1, 0.01, 60);
   /** Flat scenes are moved, not turned. */
   flat = false;
   #pose: Pose;
@@ -107,8 +108,16 @@ export class Orbit {
     );
     this.camera.position.copy(target).addScaledVector(offset, distance);
     this.camera.lookAt(target);
+    this.camera.fov = this.#fov();
     this.camera.updateProjectionMatrix();
     this.camera.updateMatrixWorld();
+  }
+
+  /** Degrees from top to bottom; a solid keeps its width on a narrow page, a flat scene is fitted by its distance. */
+  #fov(): number {
+    const { aspect } = this.camera;
+    if (this.flat || aspect >= 1) return FOV;
+    return (Math.atan(Math.tan((FOV * Math.PI) / 360) / aspect) * 360) / Math.PI;
   }
 
   #down(event: PointerEvent): void {

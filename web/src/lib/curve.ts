@@ -127,7 +127,7 @@ export class Curve {
     return {
       width: Math.max(50, this.host.clientWidth),
       height: Math.max(50, this.host.clientHeight),
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         sync: { key: SYNC, scales: ["x", null] },
