@@ -68,3 +68,25 @@ export function splitList(text: string | undefined): string[] {
 export function joinList(names: Iterable<string>): string {
   return [...names].map((name) => name.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
 }
+
+/** One series of one run, as a key: the run's name and the tag, one a line. */
+export const seriesKey = (run: string, tag: string): string => `${run}\n${tag}`;
+
+export function fromSeriesKey(key: string): { run: string; tag: string } {
+  const at = key.indexOf("\n");
+  return { run: key.slice(0, at), tag: key.slice(at + 1) };
+}
+
+/** The series of a kind that the shown runs have and whose tag contains `wanted`, tag by tag. */
+export function shownSeries(
+  index: Index,
+  kind: SeriesInfo["kind"],
+  hide: string | undefined,
+  wanted: string,
+): string[] {
+  const part = wanted.toLocaleLowerCase();
+  const runs = shownRuns(index, hide);
+  return allTags(index, kind)
+    .filter((tag) => tag.toLocaleLowerCase().includes(part))
+    .flatMap((tag) => runs.filter((run) => seriesOf(run, kind, tag)).map((run) => seriesKey(run.name, tag)));
+}

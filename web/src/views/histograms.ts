@@ -1,7 +1,7 @@
 // Distributions over time: one ridge a step, older ones behind and fainter.
 
 import { type LazyCard, LazyCards } from "../lib/cards";
-import { allTags, seriesOf, shownRuns } from "../lib/catalog";
+import { fromSeriesKey, seriesOf, shownSeries } from "../lib/catalog";
 import { h, put, sizeCanvas } from "../lib/dom";
 import { count, number, plural, tick } from "../lib/format";
 import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
@@ -262,12 +262,8 @@ class HistogramsView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { index, route } = state;
-    const wanted = (route.params.q ?? "").toLocaleLowerCase();
-    const runs = shownRuns(index, route.params.hide);
-    const tags = allTags(index, "histogram").filter((tag) => tag.toLocaleLowerCase().includes(wanted));
-    const keys = tags.flatMap((tag) =>
-      runs.filter((run) => seriesOf(run, "histogram", tag)).map((run) => `${run.name}\n${tag}`),
-    );
+    const wanted = route.params.q ?? "";
+    const keys = shownSeries(index, "histogram", route.params.hide, wanted);
     this.#frame.head({
       view: "Histograms",
       explain: EXPLAIN,
@@ -296,7 +292,7 @@ class HistogramsView implements View {
     if (layout === this.#layout) return;
     this.#layout = layout;
     const cards = this.#cards.keep(keys, (key) => {
-      const [run, tag] = key.split("\n", 2);
+      const { run, tag } = fromSeriesKey(key);
       return new Card(run, tag, this);
     });
     put(this.#frame.body, h("div", { class: "card-grid" }, ...cards.map((card) => card.el)));

@@ -1,7 +1,7 @@
 // Logged pictures: a card a tag and run, a slider over every step that was logged.
 
 import { type LazyCard, LazyCards } from "../lib/cards";
-import { allTags, seriesOf, shownRuns } from "../lib/catalog";
+import { fromSeriesKey, seriesOf, shownSeries } from "../lib/catalog";
 import { Player } from "../lib/controls";
 import { h, put } from "../lib/dom";
 import { count, times } from "../lib/format";
@@ -117,12 +117,8 @@ class ImagesView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { index, route } = state;
-    const wanted = (route.params.q ?? "").toLocaleLowerCase();
-    const runs = shownRuns(index, route.params.hide);
-    const tags = allTags(index, "image").filter((tag) => tag.toLocaleLowerCase().includes(wanted));
-    const keys = tags.flatMap((tag) =>
-      runs.filter((run) => seriesOf(run, "image", tag)).map((run) => `${run.name}\n${tag}`),
-    );
+    const wanted = route.params.q ?? "";
+    const keys = shownSeries(index, "image", route.params.hide, wanted);
     this.#frame.head({
       view: "Images",
       explain: EXPLAIN,
@@ -155,7 +151,7 @@ class ImagesView implements View {
     if (layout === this.#layout) return;
     this.#layout = layout;
     const cards = this.#cards.keep(keys, (key) => {
-      const [run, tag] = key.split("\n", 2);
+      const { run, tag } = fromSeriesKey(key);
       return new Card(run, tag, this);
     });
     put(this.#frame.body, h("div", { class: "card-grid" }, ...cards.map((card) => card.el)));
