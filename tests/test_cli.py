@@ -140,20 +140,29 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     assert "cannot write" in done.stderr
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a background job inherits: there Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_a_viewer_with_130(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_scalar("x", 1, 1)
-    viewer = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "convscope.cli", "view", str(tmp_path), "--no-open", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert viewer.stdout is not None
-    assert "http://127.0.0.1:" in viewer.stdout.readline()
-    time.sleep(0.3)
-    viewer.send_signal(signal.SIGINT)
-    _, complaint = viewer.communicate(timeout=20)
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no thread of ours runs here
+    ) as viewer:
+        assert viewer.stdout is not None
+        try:
+            assert "http://127.0.0.1:" in viewer.stdout.readline()
+            time.sleep(0.3)
+            viewer.send_signal(signal.SIGINT)
+            _, complaint = viewer.communicate(timeout=20)
+        finally:
+            viewer.kill()
     assert viewer.returncode == 130
     assert "Traceback" not in complaint
 
