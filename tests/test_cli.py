@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,8 @@ from PIL import Image
 
 from convscope import Run, SummaryWriter, __version__
 from convscope.cli import main
+from convscope.errors import InputError
+from convscope.jobs import folder
 
 
 def convscope(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -57,11 +58,29 @@ def test_ls_lists_what_a_run_holds(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1].split() == ["run", "scalar", "loss", "1,200", "1199"]
 
 
+def test_what_users_named_is_printed_as_it_is(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "[bold]") as writer:
+        for tag in ("[/x]", "[bold]x[/bold] [0]", "bell\a\x1b[31m"):
+            writer.add_scalar(tag, 1, 1)
+    done = convscope("ls", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[/x]" in done.stdout
+    assert "[bold]x[/bold] [0]" in done.stdout
+    assert "\a" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 NET = """
 from torch import nn, manual_seed
 def build():
     manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU())
+def boom():
+    raise ValueError("boom went off")
+def two():
+    return nn.Conv2d(2, 4, 3)
+def dense():
+    return nn.Sequential(nn.Flatten(), nn.Linear(30, 2))
 """
 
 
@@ -80,6 +99,32 @@ def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) 
     np.testing.assert_allclose(arrays["recomputed"], arrays["value"], rtol=1e-4, atol=1e-6)
     assert run.entries("filters")
     assert run.entries("volume")
+
+
+def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mynet.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("temple", "flower"):
+        Image.new("RGB", (64, 64), "red").save(photos / name / "same.png")
+    real = folder.record_top_k
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    ask = (folder.Question(k=2), lambda label: lambda done, total: None)
+    monkeypatch.setattr(folder, "record_top_k", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        folder.inspect_folder("mynet:build", photos, tmp_path / "run", *ask)
+    monkeypatch.setattr(folder, "record_top_k", real)
+    said = folder.inspect_folder("mynet:build", photos, tmp_path / "run", *ask)
+    assert said[-1] == "10 channels of 2 layers, deconvnet"
+    run = Run(tmp_path / "run")
+    assert run.record(run.entries("topk", "2")[-1]).meta["complete"]
+    assert {"0/flower/same.png", "0/temple/same.png"} <= {entry.tag for entry in run.entries("volume")}
+    with pytest.raises(InputError, match="already holds a run"):
+        folder.inspect_folder("mynet:build", photos, tmp_path / "run", *ask)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +147,13 @@ def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) 
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/file"], "file"),
         (["demo", "--no-open", "--exit", "--out", "{photos}"], "not made by the demo"),
         (["demo", "--no-open", "--exit", "--out", "{tmp}/file/run"], "file"),
+        (["demo", "--no-open", "--exit", "--out", "{tmp}/run", "--seed", "-1"], "--seed"),
+        (["inspect", "mynet:boom", "{photos}", "-o", "{tmp}/run"], "boom went off"),
+        (["inspect", "mynet:two", "{photos}", "-o", "{tmp}/run"], "2 channels"),
+        (["inspect", "mynet:dense", "{photos}", "-o", "{tmp}/run"], "--input-shape"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--input-shape", "3,x"], "3,x"),
+        (["inspect", "mnist", "{photos}", "-o", "{tmp}/run"], "--weights random"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/taken"], "already holds a run"),
         (["inspect", "mynet:build"], "images"),
         (["dmeo"], "dmeo"),
     ],
@@ -119,6 +171,8 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.jpg").write_text("no picture")
     (tmp_path / "file").write_text("")
+    with SummaryWriter(tmp_path / "taken") as writer:
+        writer.add_scalar("loss", 1, 1)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
     monkeypatch.setenv("COLUMNS", "300")
@@ -171,11 +225,3 @@ def test_every_command_is_documented() -> None:
     documented = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
     for command in ("demo", "view", "inspect", "ls"):
         assert f"`convscope {command}" in documented
-
-
-def test_json_of_a_ledger_is_readable(tmp_path: Path) -> None:
-    from convscope.demo.stages import open_ledger
-
-    ledger = open_ledger(tmp_path / "d", {"seed": 1}, {"a": ("x",), "b": ("y",)})
-    ledger.finish("a")
-    assert json.loads((tmp_path / "d" / "demo.json").read_text()) == {"settings": {"seed": 1}, "done": ["a"]}

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from convscope import Logdir, Run
 from convscope.demo import DemoOptions, main, run_demo
-from convscope.demo.stages import open_ledger
+from convscope.demo.stages import Ledger
 from convscope.demo.training import Recipe
 from convscope.errors import InputError, StorageError
 
@@ -68,9 +68,6 @@ def tell(chosen: DemoOptions) -> str:
 
 def test_a_second_run_finds_everything_there(small_demo: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(small_demo, tmp_path / "copy")
-    ledger = json.loads((copy / "demo.json").read_text())
-    ledger["done"].append("alexnet")
-    (copy / "demo.json").write_text(json.dumps(ledger))
     assert "everything is there already" in tell(options(copy))
 
 
@@ -106,18 +103,89 @@ def test_the_same_seed_gives_the_same_curve(small_demo: Path, tmp_path: Path, mo
     np.testing.assert_array_equal(*curves)
 
 
+STAGES = {"first": ("runs/a", ".demo/weights"), "second": ("runs/b",)}
+
+
+def make(out: Path, *paths: str) -> None:
+    for path in paths:
+        (out / path).mkdir(parents=True, exist_ok=True)
+
+
+def finished(out: Path, settings: dict[str, Any]) -> None:
+    """Leave what a demo that is through leaves."""
+    with Ledger(out) as ledger:
+        ledger.begin(settings, STAGES)
+        make(out, "runs/a", "runs/b", ".demo/weights")
+        ledger.finish("first")
+        ledger.finish("second")
+
+
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(InputError, match="not made by the demo"):
-        open_ledger(tmp_path, {}, main.STAGES)
+        Ledger(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(StorageError, match="cannot write"):
-        open_ledger(tmp_path / "thesis.tex", {}, main.STAGES)
+        Ledger(tmp_path / "thesis.tex")
 
 
 def test_a_damaged_ledger_starts_clean(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text("{half")
-    (tmp_path / "mnist" / "training").mkdir(parents=True)
-    ledger = open_ledger(tmp_path, {"seed": 0}, main.STAGES)
-    assert ledger.done == []
-    assert not (tmp_path / "mnist" / "training").exists()
+    make(tmp_path, "runs/a")
+    with Ledger(tmp_path) as ledger:
+        ledger.begin({"seed": 0}, STAGES)
+        assert ledger.done == []
+    assert not (tmp_path / "runs" / "a").exists()
+
+
+@pytest.mark.parametrize(("lost", "kept"), [("runs/b", ["first"]), ("runs/a", []), (".demo/weights", [])])
+def test_done_means_that_what_it_made_is_there(tmp_path: Path, lost: str, kept: list[str]) -> None:
+    finished(tmp_path, {"seed": 0})
+    shutil.rmtree(tmp_path / lost)
+    with Ledger(tmp_path) as ledger:
+        note = ledger.begin({"seed": 0}, STAGES)
+        assert ledger.done == kept
+        assert ("resuming: first" in note) == bool(kept)
+    assert not (tmp_path / "runs" / "b").exists()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1, "digits": "MNIST"}, {"seed": 0, "digits": "digits 8×8"}])
+def test_other_settings_and_other_digits_start_clean(tmp_path: Path, changed: dict[str, Any]) -> None:
+    finished(tmp_path, {"seed": 0, "digits": "MNIST"})
+    with Ledger(tmp_path) as ledger:
+        assert "starting clean" in ledger.begin(changed, STAGES)
+        assert ledger.done == []
+    assert not (tmp_path / "runs" / "a").exists()
+
+
+def test_a_kill_while_it_starts_clean_is_no_lie_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(tmp_path, {"seed": 0})
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Ledger(tmp_path) as ledger, monkeypatch.context() as patch:
+        patch.setattr(ledger, "_remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.begin({"seed": 7}, STAGES)
+    with Ledger(tmp_path) as ledger:
+        ledger.begin({"seed": 0}, STAGES)
+        assert ledger.done == []
+
+
+def test_two_demos_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "run"), pytest.raises(InputError, match="another demo is at work"):
+        Ledger(tmp_path / "run")
+    Ledger(tmp_path / "run").__exit__()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_has_bounds(seed: int) -> None:
+    with pytest.raises(InputError, match=f"4294967295, got {seed}"):
+        DemoOptions(seed=seed)
+
+
+def test_a_quick_demo_leaves_alexnet_out_unless_asked(tmp_path: Path) -> None:
+    assert not DemoOptions(quick=True).with_alexnet
+    assert DemoOptions(quick=True, alexnet=True).with_alexnet
+    assert DemoOptions().with_alexnet

@@ -12,8 +12,19 @@ import pytest
 from conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
-MODULES = ["arrays", "errors", "embed.embedding", "embed.neighbours", "embed.pca", "embed.tsne", "inspect.patches",
-           "inspect.volume", "view.server"]  # fmt: skip
+MODULES = [
+    "arrays",
+    "console",
+    "errors",
+    "embed.embedding",
+    "embed.neighbours",
+    "embed.pca",
+    "embed.tsne",
+    "inspect.patches",
+    "inspect.volume",
+    "nets.crops",
+    "view.server",
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -441,3 +441,24 @@ def test_a_length_that_promises_too_much_is_waited_for(log: Path) -> None:
     append(log, header(1 << 40) + struct.pack("<I", 0))
     run = Run(log.parent)
     assert (steps(run), run.problems) == (list(range(10)), [])
+
+
+@pytest.mark.parametrize("same_name", [False, True])
+def test_a_run_that_was_replaced_is_read_anew(tmp_path: Path, same_name: bool) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step in range(60):
+            writer.add_scalar("loss", step, step)
+            writer.add_histogram("weight", [step, 1.0], step)
+    run = Run(tmp_path / "run")
+    assert len(run.histograms("weight")) == len(run.scalars("loss").step) == 60
+    (file,) = (tmp_path / "run").iterdir()
+    copy = file.read_bytes()
+    other = tmp_path / "other"
+    other.write_bytes(copy)
+    file.unlink()
+    other.rename(file if same_name else file.with_name(f"{file.name}.copy"))
+    assert run.refresh()
+    assert len(run.histograms("weight")) == len(run.scalars("loss").step) == 60
+    file.with_name(file.name if same_name else f"{file.name}.copy").unlink()
+    assert run.refresh()
+    assert run.tags() == {}

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convscope import __version__
+from convscope.console import plain
 from convscope.errors import ConvscopeError, InputError, missing_extra
 
 app = typer.Typer(
@@ -27,8 +28,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 INTERRUPTED = 130
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+INTERRUPTED_WHILE = {
+    "demo": "convscope: interrupted; the stages that are done are kept, and the same command goes on with the others",
+    "inspect": "convscope: interrupted; the same command goes on where the search was",
+}
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 Port = Annotated[int, typer.Option(help="Port of the viewer; if it is in use, the next free one is taken.")]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")]
@@ -55,9 +60,9 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Do less: under a minute.")] = False,
     alexnet: Annotated[
         bool | None,
-        typer.Option(help="Look inside AlexNet too (64 MB once); by default if its weights are at hand."),
+        typer.Option(help="Look inside AlexNet too (64 MB once); by default if it can be had, and not with --quick."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order of pictures and t-SNE.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order of pictures and t-SNE.", min=0, max=2**32 - 1)] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
     port: Port = 6007,
     no_open: NoOpen = False,
@@ -114,15 +119,18 @@ def inspect(
         str, typer.Argument(help="A network of the zoo (alexnet, mnist) or your own: package.module:function.")
     ],
     images: Annotated[Path, typer.Argument(help="A folder of pictures; sub-folders are classes.")],
-    out_dir: Annotated[Path, typer.Option("-o", "--out", help="The run directory to write.")],
+    out_dir: Annotated[Path, typer.Option("-o", "--out", help="The run directory to write; new.")],
     layers: Annotated[str, typer.Option(help="Layers, separated by commas; all convolutions by default.")] = "",
     top: Annotated[int, typer.Option(help="Pictures per channel.", min=1, max=100)] = 9,
     rule: Annotated[
-        str, typer.Option(help="Rule of the projections: deconvnet, guided_backprop, gradient, …")
+        str, typer.Option(help="Rule of the projections: deconvnet, guided_backprop, gradient, gradient_x_input.")
     ] = "deconvnet",
-    weights: Annotated[Path | None, typer.Option(help="A file of weights: .safetensors, .npz, .pth.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A file of weights (.safetensors, .npz, .pth), or: random.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Look at the first so many pictures only.", min=1)] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
+    input_shape: Annotated[str, typer.Option(help="Channels, height and width: 3,224,224; found by trial.")] = "",
 ) -> None:
     """Search the strongest pictures of every channel, project them back to pixels and write a run."""
     from convscope.console import Bar, bars
@@ -130,27 +138,27 @@ def inspect(
     share_the_cores()
     sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
     try:
-        from convscope.jobs import inspect_folder
+        from convscope.jobs.folder import Question, inspect_folder
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "torch", "looking inside a network") from error
 
-    names = [name.strip() for name in layers.split(",") if name.strip()]
+    names = [name.strip() for name in layers.split(",") if name.strip()] or None
+    question = Question(names, top, rule, weights, limit, device, shape_of(input_shape))
     with bars(out) as progress:
-        report = inspect_folder(
-            model,
-            images,
-            out_dir,
-            layers=names or None,
-            k=top,
-            rule=rule,
-            weights=weights,
-            limit=limit,
-            device=device,
-            bar=lambda label: Bar(progress, label),
-        )
-    for line in report:
-        out.print(line)
-    out.print(f"show it with: convscope view {out_dir}")
+        report = inspect_folder(model, images, out_dir, question, lambda label: Bar(progress, label))
+    for line in [*report, f"show it with: convscope view {out_dir}"]:
+        out.print(plain(line), soft_wrap=True)
+
+
+def shape_of(text: str) -> tuple[int, int, int] | None:
+    """Return the shape in ``3,224,224``; nothing for an empty text."""
+    if not text:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        raise InputError(f"an input shape is three whole numbers, as in 3,224,224; got {text!r}")
+    channels, height, width = (int(part) for part in parts)
+    return channels, height, width
 
 
 @app.command(name="ls")
@@ -166,11 +174,11 @@ def list_runs(
     table = Table("run", "kind", "tag", "count", "last step", box=None, header_style="bold", pad_edge=False)
     for run in runs:
         for row in run_rows(run):
-            table.add_row(*row)
+            table.add_row(*(Text(plain(cell)) for cell in row))
     out.print(table)
     for run in runs:
         for problem in run.problems:
-            err.print(f"{run.name}: {problem}", style="yellow")
+            err.print(plain(f"{run.name}: {problem}"), style="yellow", soft_wrap=True)
 
 
 def run_rows(run: Any) -> list[tuple[str, str, str, str, str]]:
@@ -199,11 +207,11 @@ def main() -> None:
     try:
         app()
     except ConvscopeError as error:
-        err.print(Text("convscope: ", style="bold") + Text(str(error)), soft_wrap=True)
+        err.print(Text("convscope: ", style="bold") + Text(plain(str(error))), soft_wrap=True)
         sys.exit(2)
     except SystemExit as leave:
         if leave.code == INTERRUPTED:
-            err.print("convscope: interrupted; what was recorded is kept, and the same command goes on from there")
+            err.print(INTERRUPTED_WHILE.get(" ".join(sys.argv[1:2]), "convscope: interrupted"), soft_wrap=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Progress bars on the terminal, for the commands."""
+"""What the commands print: progress bars, and text of users as it is."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ class Bar:
             self._task = self._progress.add_task(self._label, total=None)
         whole = None if total is None else total // self._unit
         self._progress.update(self._task, completed=done // self._unit, total=whole)
+
+
+def plain(text: str) -> str:
+    r"""Return text of users for the terminal: control characters, which could do anything there, are spelled out.
+
+    >>> plain("bell\a")
+    'bell\\x07'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
 from convscope import __version__
 from convscope.console import Bar, bars
 from convscope.demo.digits import Digits, load_digits
 from convscope.demo.photographs import load_photographs
-from convscope.demo.stages import Ledger, open_ledger
+from convscope.demo.stages import WORK, Ledger
 from convscope.demo.training import Recipe, save_weights, train
-from convscope.errors import DownloadError
+from convscope.errors import DownloadError, InputError
 from convscope.jobs import record_embedding, record_filters, record_top_k, record_volumes
 from convscope.nets import zoo
 from convscope.nets.architectures import mnist
@@ -30,8 +31,9 @@ from convscope.nets.weights import read_weights
 from convscope.store import SummaryWriter
 from convscope.view import RunningServer, serve
 
+WEIGHTS: Final = f"{WORK}/mnist.safetensors"
 STAGES: Final[Mapping[str, tuple[str, ...]]] = {
-    "training": ("mnist/training",),
+    "training": ("mnist/training", WEIGHTS),
     "channels": ("mnist/channels",),
     "embedding": ("mnist/embedding",),
     "volumes": ("mnist/volumes",),
@@ -88,7 +90,7 @@ class DemoOptions:
     seed
         Of the weights, the order of the pictures and t-SNE.
     alexnet
-        Whether AlexNet takes part; ``None``: if its weights are in the cache or can be had.
+        Whether AlexNet takes part; ``None``: if it can be had, and not in a quick demo.
     offline
         Use no network at all.
     port, open_browser
@@ -105,6 +107,15 @@ class DemoOptions:
     port: int = 6007
     open_browser: bool = True
     stay: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"a seed is a whole number from 0 to {2**32 - 1}, got {self.seed}")
+
+    @property
+    def with_alexnet(self) -> bool:
+        """Whether AlexNet is to take part, if it can be had."""
+        return not self.quick if self.alexnet is None else self.alexnet
 
     @property
     def client(self) -> Client:
@@ -125,12 +136,8 @@ def run_demo(options: DemoOptions, console: Console) -> None:
     InputError, StorageError
         If the output directory is not the demo's or cannot be written, or no port can be had.
     """
-    settings = {"version": __version__, "quick": options.quick, "seed": options.seed, "offline": options.offline}
-    ledger = open_ledger(options.out, settings, STAGES)
-    with serve(options.out, port=options.port) as server:
+    with Ledger(options.out) as ledger, serve(options.out, port=options.port) as server:
         _announce(server, options, console)
-        if ledger.note:
-            console.print(ledger.note, style="dim")
         started = time.monotonic()
         _run_stages(options, ledger, console)
         console.print(f"done in {time.monotonic() - started:.0f} s; the results are in {options.out}")
@@ -142,27 +149,28 @@ def run_demo(options: DemoOptions, console: Console) -> None:
 def _announce(server: RunningServer, options: DemoOptions, console: Console) -> None:
     if server.port != options.port and options.port:
         console.print(f"port {options.port} is in use; taking {server.port}")
-    console.print(f"viewer: [link={server.url}]{server.url}[/link]", highlight=False)
+    console.print(Text("viewer: ") + Text(server.url, style=f"link {server.url}"))
     if options.open_browser:
         webbrowser.open(server.url)
 
 
 def _run_stages(options: DemoOptions, ledger: Ledger, console: Console) -> None:
-    wanted = [stage for stage in STAGES if stage != "alexnet" or options.alexnet is not False]
-    if all(stage in ledger.done for stage in wanted):
-        console.print("everything is there already; choose another --seed or --out to do it anew")
-        return
+    wanted = [stage for stage in STAGES if stage != "alexnet" or options.with_alexnet]
     torch.manual_seed(options.seed)
     with bars(console) as progress:
         digits = load_digits(Bar(progress, "fetching MNIST (MB)", MEGABYTE), options.client)
         if digits.note:
-            console.print(digits.note)
+            console.print(digits.note, soft_wrap=True)
+        settings = {"version": __version__, "quick": options.quick, "seed": options.seed, "digits": digits.name}
+        if note := ledger.begin(settings, STAGES):
+            console.print(note, style="dim")
+        if all(stage in ledger.done for stage in wanted):
+            console.print("everything is there already; choose another --seed or --out to do it anew")
+            return
         job = _Job(options, ledger, digits, progress, console)
         for stage in wanted:
-            if stage not in ledger.done:
-                ledger.clear(STAGES[stage])
-                if getattr(job, stage)():
-                    ledger.finish(stage)
+            if stage not in ledger.done and getattr(job, stage)():
+                ledger.finish(stage)
 
 
 class _Job:
@@ -177,7 +185,7 @@ class _Job:
         self._digits = digits
         self._progress = progress
         self._console = console
-        self._weights = ledger.work / "mnist.safetensors"
+        self._weights = ledger.path / WEIGHTS
 
     def _bar(self, label: str) -> Bar:
         return Bar(self._progress, label)
@@ -264,8 +272,6 @@ class _Job:
         return Model(net, input_shape=entry.input_shape, preprocessing=entry.preprocessing, name="AlexNet")
 
     def alexnet(self) -> bool:
-        if self._options.alexnet is None and self._options.quick and not zoo.is_cached("alexnet"):
-            return False
         try:
             model = self._alexnet()
             images = load_photographs(
@@ -274,7 +280,9 @@ class _Job:
                 client=self._options.client,
             )
         except DownloadError as error:
-            self._console.print(f"AlexNet is left out: {error}")
+            if self._options.alexnet:
+                raise
+            self._console.print(f"AlexNet is left out: {error}", soft_wrap=True)
             return False
         with self._writer("alexnet") as writer:
             record_filters(model, writer, ["features.0"])

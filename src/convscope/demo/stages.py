@@ -1,7 +1,8 @@
 """The stages of the demo and what is left of an earlier one: done stages are kept, half-done ones start clean.
 
-The demo owns its output directory; ``demo.json`` in it says so, with the settings and the stages that are done. Each
-stage writes runs of its own, which are removed before it is done again: nothing half-made is ever shown as whole.
+The demo owns its output directory: ``demo.json`` in it says so, with the settings and the stages that are done. A stage
+is done when the file says so and what it makes is there. What a stage makes is removed before it is done again, and the
+file is written before anything is removed: nothing half-made is ever taken for whole.
 """
 
 from __future__ import annotations
@@ -10,82 +11,119 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from convscope.errors import InputError, StorageError
 
 FILE: Final = "demo.json"
 WORK: Final = ".demo"
-"""Weights and checkpoints of the stages; no runs."""
+"""Weights, checkpoints and the lock; no runs."""
+
+Stages = Mapping[str, tuple[str, ...]]
+"""The stages in their order, each with what it makes: run directories and files, relative to the output directory."""
 
 
-@dataclass
 class Ledger:
-    """Which stages are done in a directory, and with which settings."""
+    """Which stages are done in a directory; held by one demo at a time.
 
-    path: Path
-    settings: Mapping[str, Any]
-    done: list[str] = field(default_factory=list)
-    note: str = ""
-
-    @property
-    def work(self) -> Path:
-        """Where stages keep what they hand on."""
-        return self.path / WORK
-
-    def finish(self, stage: str) -> None:
-        """Note that a stage is done; on disk before this returns."""
-        if stage not in self.done:
-            self.done.append(stage)
-        write_atomically(self.path / FILE, json.dumps({"settings": dict(self.settings), "done": self.done}, indent=1))
-
-    def clear(self, runs: tuple[str, ...]) -> None:
-        """Remove the runs of a stage that is about to be done."""
-        for run in runs:
-            shutil.rmtree(self.path / run, ignore_errors=True)
-
-
-def open_ledger(path: Path, settings: Mapping[str, Any], stages: Mapping[str, tuple[str, ...]]) -> Ledger:
-    """Open the demo's directory: new, to be resumed, or to be started clean because the settings differ.
+    Parameters
+    ----------
+    path
+        The output directory; it has to be new, empty or an earlier demo's.
 
     Raises
     ------
     InputError
-        If the directory holds something that is not the demo's.
+        If the directory holds something that is not the demo's, or another demo is at work in it.
     StorageError
         If it cannot be made or written.
     """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.work = path / WORK
+        self.done: list[str] = []
+        self._settings: Mapping[str, Any] = {}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._found = _read(path / FILE)
+            if self._found is None and any(entry.name != WORK for entry in path.iterdir()):
+                raise InputError(f"{path} is not empty and was not made by the demo; choose another folder with --out")
+            self.work.mkdir(exist_ok=True)
+            self._lock = (self.work / "lock").open("w")
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(f"cannot write to {path} ({reason}); choose another folder with --out") from error
+        if not _locked(self._lock.fileno()):
+            self._lock.close()
+            raise InputError(f"another demo is at work in {path}; let it finish, or choose another folder with --out")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def begin(self, settings: Mapping[str, Any], stages: Stages) -> str:
+        """Take over what is left of an earlier demo with these settings, or start clean; return what to say of it.
+
+        Stages build on each other, so those after the first that is not done are not done either.
+        """
+        self._settings = dict(settings)
+        found = self._found
+        note = ""
+        if found is not None and found["settings"] == self._settings:
+            for stage, makes in stages.items():
+                if stage not in found["done"] or not all((self.path / made).exists() for made in makes):
+                    break
+                self.done.append(stage)
+            note = f"resuming: {', '.join(self.done)} done already" if self.done else ""
+        elif found is not None:
+            note = "the settings or the digits differ from the last time: starting clean"
+        self._write()
+        if found is not None and not self.done:
+            self._remove(self.work / "channels.checkpoint")
+        for stage, makes in stages.items():
+            if stage not in self.done:
+                self.clear(makes)
+        return note
+
+    def clear(self, makes: tuple[str, ...]) -> None:
+        """Remove what a stage makes before it is done (again)."""
+        for made in makes:
+            self._remove(self.path / made)
+
+    def finish(self, stage: str) -> None:
+        """Note that a stage is done; on disk before this returns."""
+        self.done.append(stage)
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps({"settings": dict(self._settings), "done": self.done}, indent=1)
+        write_atomically(self.path / FILE, text)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {path} ({error.strerror or error}); remove it by hand") from error
+
+
+def _locked(file: int) -> bool:
+    """Lock a file for this process until it is closed; where the system has no such locks, take it for granted."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        found = _read(path / FILE)
-        if found is None and any(path.iterdir()):
-            raise InputError(f"{path} is not empty and was not made by the demo; choose another folder with --out")
-        ledger = Ledger(path, settings)
-        if found is not None:
-            _take_over(ledger, found, stages)
-        ledger.work.mkdir(exist_ok=True)
-        write_atomically(path / FILE, json.dumps({"settings": dict(settings), "done": ledger.done}, indent=1))
-    except (OSError, NotADirectoryError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"cannot write to {path} ({error.strerror}); choose another folder with --out") from error
-    return ledger
-
-
-def _take_over(ledger: Ledger, found: Mapping[str, Any], stages: Mapping[str, tuple[str, ...]]) -> None:
-    done = [stage for stage in stages if stage in found["done"]]
-    if found["settings"] == dict(ledger.settings):
-        ledger.done = done
-        if done:
-            ledger.note = f"resuming: {', '.join(done)} done already"
-    else:
-        ledger.note = "the settings differ from the last time: starting clean"
-        shutil.rmtree(ledger.work, ignore_errors=True)
-    for stage, runs in stages.items():
-        if stage not in ledger.done:
-            ledger.clear(runs)
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -102,8 +140,13 @@ def _read(file: Path) -> dict[str, Any] | None:
 def write_atomically(file: Path, text: str) -> None:
     """Write a small file so that a reader sees the old or the new one, never a part."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    try:
+        with temporary.open("w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {file} ({error.strerror or error}); make room, or choose another folder"
+        ) from error

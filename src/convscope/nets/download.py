@@ -43,7 +43,8 @@ class Urls:
     urls: Mapping[str, str]
 
     def __str__(self) -> str:
-        return ", ".join(self.urls.values())
+        first = next(iter(self.urls.values()), "")
+        return first if len(self.urls) < 2 else f"{first.rpartition('/')[0]}/…"
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def fetch(asset: Asset, progress: Progress | None = None, client: Client | None 
         else:
             return asset.folder
     tried = "; ".join(said) or "it has no source"
-    raise DownloadError(f"cannot get {asset.name} from any of its {len(said)} sources ({tried}); check the network")
+    raise DownloadError(f"cannot get {asset.name} ({tried}); check the network")
 
 
 _FAILURES: Final = (
@@ -194,7 +195,26 @@ _FAILURES: Final = (
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]
+    """Say in a few words what went wrong; the libraries' own texts are a paragraph of nested exceptions."""
+    text = " ".join((str(error) or type(error).__name__).split())
+    kinds = {type(part).__name__ for part in _chain(error)}
+    if kinds & {"gaierror", "NameResolutionError", "NewConnectionError", "ConnectionRefusedError", "ProxyError"}:
+        return "not reachable"
+    if kinds & {"TimeoutError", "Timeout", "ConnectTimeout", "ReadTimeout"}:
+        return "no answer in time"
+    return text if len(text) <= 160 else f"{text[:160]}…"
+
+
+def _chain(error: object) -> Iterator[object]:
+    """Yield an exception and everything it was made from: causes, and what urllib and requests keep as arguments."""
+    todo, seen = [error], 0
+    while todo and seen < 50:
+        current = todo.pop()
+        seen += 1
+        yield current
+        if isinstance(current, BaseException):
+            linked = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
+            todo += [part for part in linked if isinstance(part, BaseException)]
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
     """Return the first likely shape of an image that goes through the network."""
     first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None:
-        raise InputError("cannot tell the size of this network's input; give input_shape=(C, H, W)")
+        raise InputError(
+            "cannot tell the size of this network's input; give it: input_shape=(C, H, W), or --input-shape C,H,W"
+        )
     for size in _SIZES:
         shape = (first.in_channels, size, size)
         try:
@@ -31,7 +33,10 @@ def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
         except (RuntimeError, ValueError, IndexError, AssertionError):  # what torch raises for sizes that do not fit
             continue
         return shape
-    raise InputError(f"no square image of {_SIZES} pixels goes through this network; give input_shape=(C, H, W)")
+    raise InputError(
+        f"no square image of {_SIZES} pixels goes through this network; "
+        "give its size: input_shape=(C, H, W), or --input-shape C,H,W"
+    )
 
 
 def move(network: nn.Module, device: str | torch.device) -> None:
@@ -52,7 +57,11 @@ def from_import_path(path: str, weights: str | Path | None = None) -> nn.Module:
         made = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise InputError(f"cannot import the network {path!r} ({error}); give 'package.module:function'") from error
-    network = made() if callable(made) and not isinstance(made, nn.Module) else made
+    try:
+        network = made() if callable(made) and not isinstance(made, nn.Module) else made
+    except Exception as error:  # whatever the user's own code raises
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path!r} could not make a network ({said}); it is called without arguments") from error
     if not isinstance(network, nn.Module):
         raise InputError(f"{path!r} gave a {type(network).__name__}; it must give a torch.nn.Module")
     return network if weights is None else zoo.filled(network, read_weights(Path(weights)), Path(weights))

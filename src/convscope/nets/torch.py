@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from convscope.arrays import as_numpy
 from convscope.embed import Embedding
-from convscope.errors import InputError, missing_extra
+from convscope.errors import ConvscopeError, InputError, missing_extra
 from convscope.inspect.attribution import Projections, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import ChannelTopK, TopK
 from convscope.nets.data import ImageSet, Preprocessing
 from convscope.nets.embedding import embed
+from convscope.nets.images import image_set
 from convscope.scale.local import InProcess, run_pass
 from convscope.scale.plan import Plan
 
@@ -86,14 +87,23 @@ class Model:
         if device is not None:
             move(self.network, device)
         self.preprocessing = preprocessing
-        self.input_shape = input_shape or find_input_shape(self.network)
+        self.input_shape = tuple(input_shape) if input_shape else find_input_shape(self.network)
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise InputError(f"input_shape is (channels, height, width), got {self.input_shape}")
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.input_shape} with {len(self.layers)} layers>"
 
     @cached_property
     def _trace(self) -> Trace:
-        return trace(self.network, spare_input(self.input_shape, self.network))
+        try:
+            return trace(self.network, spare_input(self.input_shape, self.network))
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+            if isinstance(error, ConvscopeError):
+                raise
+            reason = str(error).partition("\n")[0]
+            shape = _listed(self.input_shape)
+            raise InputError(f"an image ({shape}) does not go through {self.name} ({reason})") from error
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -173,7 +183,7 @@ class Model:
 
     def top_k(
         self,
-        dataset: ImageSet,
+        dataset: Any,
         *,
         layers: Sequence[str] | None = None,
         k: int = 9,
@@ -192,7 +202,8 @@ class Model:
         Parameters
         ----------
         dataset
-            The images; they must have the model's input shape.
+            The images, as anything that :func:`convscope.nets.images.image_set` takes: an array, a folder, a list, a
+            set of images. They must have the model's input shape.
         layers
             Names of layers; by default every convolution. A linear layer counts as maps of 1×1.
         k
@@ -217,7 +228,7 @@ class Model:
         """
         if k < 1:
             raise InputError(f"k is at least 1, got {k}")
-        self._check_dataset(dataset)
+        dataset = self._images(dataset)
         taps = self._taps(layers)
         batch = batch_size or min(512, self._images_at_once)
         plan = Plan.of(
@@ -283,7 +294,7 @@ class Model:
     def attribute(
         self,
         top: TopK,
-        dataset: ImageSet,
+        dataset: Any,
         *,
         rule: str = "deconvnet",
         channels: Sequence[int] | None = None,
@@ -304,7 +315,7 @@ class Model:
         progress
             Called with the projections done and the projections in all.
         """
-        self._check_dataset(dataset)
+        dataset = self._images(dataset)
         tap = self._trace.tap(top.layer, self.name, after_rectifier=True)
         if tap.layer.maps[0] != top.channels or (top.image >= len(dataset)).any():
             raise InputError(
@@ -314,7 +325,7 @@ class Model:
 
     def embed(
         self,
-        dataset: ImageSet,
+        dataset: Any,
         layer: str,
         *,
         count: int | None = None,
@@ -331,7 +342,7 @@ class Model:
         columns
             More that is known of each image, for search: name → values.
         """
-        self._check_dataset(dataset)
+        dataset = self._images(dataset)
         self.layer(layer)
 
         def answer(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
@@ -384,7 +395,9 @@ class Model:
             raise InputError(f"{self.name} takes images (N, {_listed(self.input_shape)}), got {as_numpy(images).shape}")
         return array
 
-    def _check_dataset(self, dataset: ImageSet) -> None:
+    def _images(self, images: Any) -> ImageSet:
+        """Return what a user calls images as a set of images that fit the network."""
+        dataset = image_set(images, self.preprocessing)
         if not len(dataset):
             raise InputError(f"the data set {dataset.name!r} is empty; give at least one image")
         shape = dataset.images(0, 1).shape[1:]
@@ -393,6 +406,7 @@ class Model:
             raise InputError(
                 f"{self.name} takes images ({ours}), those of {dataset.name!r} are ({theirs}); preprocess them to fit"
             )
+        return dataset
 
 
 def _listed(shape: Sequence[int]) -> str:

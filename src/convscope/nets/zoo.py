@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,7 +87,7 @@ def _alexnet_names(weights: Weights) -> Weights:
 
 
 ZOO: Final[Mapping[str, ZooEntry]] = {
-    "mnist": ZooEntry(_mnist, (1, 28, 28), GREY),
+    "mnist": ZooEntry(_mnist, (1, 28, 28), replace(GREY, size=28, crop=(28, 28))),
     "alexnet": ZooEntry(
         _alexnet,
         (3, 224, 224),
@@ -174,7 +174,7 @@ def _fetch_first(name: str, assets: tuple[Asset, ...], progress: Progress | None
             return fetch(asset, progress, client) / next(iter(asset.files))
         except DownloadError as error:
             said.append(str(error))
-    raise DownloadError(f"no weights for {name}: {'; '.join(said)}; or give a file with weights=")
+    raise DownloadError(f"no weights for {name}: {'; '.join(said)}; or give a file of weights")
 
 
 def filled(network: nn.Module, weights: Weights, path: Path) -> nn.Module:

@@ -50,6 +50,7 @@ class Run:
         self._lock = threading.RLock()
         self._index = Index()
         self._files: dict[str, EventFile] = {}
+        self._known: dict[str, int] = {}
         self._pending: dict[str, ScalarBatch] = {}
         self._faults: dict[str, str] = {}
         self._histograms: dict[str, tuple[int, list[Histogram]]] = {}  # decoded so far, after how many purges
@@ -61,15 +62,27 @@ class Run:
     def refresh(self) -> bool:
         """Read what was appended since the last time; return whether there was anything new."""
         with self._lock:
-            names = set(_event_names(self.path))
+            found = dict(_event_files(self.path))
+            names = set(found)
             before = self._position()
+            replaced = any(found.get(name) != known for name, known in self._known.items())
+            if replaced:
+                self._forget()  # a file is gone, or another one has its name: what was read of it counts no more
+            self._known = {name: identity for name, identity in found.items() if not name.endswith(SUFFIX)}
             self._faults.clear()
             for name in sorted(name for name in names if not name.endswith(SUFFIX)):
                 try:
                     self._read(name, f"{name}{SUFFIX}" in names)
                 except OSError as error:
                     self._faults[name] = f"{name}: cannot be read ({error.strerror or error})"
-            return self._position() != before
+            return replaced or self._position() != before
+
+    def _forget(self) -> None:
+        """Start over with an empty index; what is there is read again."""
+        self._index = Index()
+        self._files.clear()
+        self._pending.clear()
+        self._histograms.clear()
 
     def _position(self) -> tuple[object, ...]:
         cursors = [(name, file.cursor, len(file.problems)) for name, file in self._files.items()]
@@ -199,13 +212,13 @@ def _directory(path: str | Path) -> Path:
     return directory
 
 
-def _event_names(path: Path) -> Iterator[str]:
-    """Give the event files and journals of a directory; links are not followed."""
+def _event_files(path: Path) -> Iterator[tuple[str, int]]:
+    """Give the event files and journals of a directory, each with its inode; links are not followed."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 if _MARK in entry.name and entry.is_file(follow_symlinks=False):
-                    yield entry.name
+                    yield entry.name, entry.inode()
     except OSError:
         return  # the directory is gone, or may not be listed: it has nothing new
 

@@ -200,7 +200,9 @@ class Guard:
     def _keep_token(self, request: Request) -> Response:
         """Move the token from the address into a cookie, so that it does not stay in the browser's history."""
         rest = request.url.remove_query_params("token")
-        answer = RedirectResponse(rest.path + (f"?{rest.query}" if rest.query else ""), status_code=303)
+        answer = RedirectResponse(
+            "/" + rest.path.lstrip("/") + (f"?{rest.query}" if rest.query else ""), status_code=303
+        )
         answer.set_cookie("convscope-token", self._token or "", httponly=True, samesite="strict")
         return answer
 

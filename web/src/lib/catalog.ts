@@ -28,13 +28,49 @@ export function chooseTag(run: RunInfo, kind: string, wanted: string | undefined
   return tags.find((tag) => tag === wanted) ?? tags[0];
 }
 
+export interface Choice {
+  readonly run: RunInfo | undefined;
+  readonly tag: string | undefined;
+  /** What the address names but is not here, and what is shown in its place; empty if all is as asked. */
+  readonly note: string;
+}
+
+/** The run and the tag that a view of one run shows for an address. */
+export function choose(index: Index, kind: string, params: Readonly<Record<string, string>>): Choice {
+  const run = chooseRun(index, kind, params.run);
+  const tag = run && chooseTag(run, kind, params.tag);
+  const notes: string[] = [];
+  if (run && params.run && params.run !== run.name) {
+    const known = index.runs.some(({ name }) => name === params.run);
+    notes.push(
+      `${known ? `Nothing of run “${params.run}”` : `No run “${params.run}”`} here; showing ${run.name}.`,
+    );
+  }
+  if (run && tag && params.tag && params.tag !== tag)
+    notes.push(`No “${params.tag}” in ${run.name}; showing ${tag}.`);
+  return { run, tag, note: notes.join(" ") };
+}
+
 /** Records of a tag by step; of several at the same step the last written counts. */
 export function recordsOf(run: RunInfo, kind: string, tag: string): RecordInfo[] {
-  const bySteps = new Map<number, RecordInfo>();
-  for (const record of run.records) {
-    if (record.kind === kind && record.tag === tag) bySteps.set(record.step, record);
-  }
-  return [...bySteps.values()].sort((a, b) => a.step - b.step);
+  return bySteps(run.records.filter((record) => record.kind === kind && record.tag === tag));
+}
+
+function bySteps(records: readonly RecordInfo[]): RecordInfo[] {
+  return [...new Map(records.map((record) => [record.step, record])).values()].sort(
+    (a, b) => a.step - b.step,
+  );
+}
+
+/** Projections of one embedding record by tag: those written after it and before its tag was embedded anew. */
+export function projectionsOf(run: RunInfo, embedding: RecordInfo): Map<string, RecordInfo[]> {
+  const rest = run.records.slice(run.records.findIndex(({ id }) => id === embedding.id) + 1);
+  const next = rest.findIndex(({ kind, tag }) => kind === "embedding" && tag === embedding.tag);
+  const own = (next < 0 ? rest : rest.slice(0, next)).filter(
+    ({ kind, tag }) => kind === "projection" && tag.slice(0, tag.lastIndexOf("/")) === embedding.tag,
+  );
+  const tags = [...new Set(own.map(({ tag }) => tag))];
+  return new Map(tags.map((tag) => [tag, bySteps(own.filter((record) => record.tag === tag))]));
 }
 
 export function seriesOf(run: RunInfo, kind: SeriesInfo["kind"], tag: string): SeriesInfo | undefined {
@@ -60,9 +96,18 @@ export function shownRuns(index: Index, hidden: string | undefined): RunInfo[] {
   return index.runs.filter((run) => !names.has(run.name));
 }
 
-/** A list in the address: names joined by commas, commas inside names doubled by encoding. */
+/** A list in the address: names joined by commas, commas inside names percent-encoded. */
 export function splitList(text: string | undefined): string[] {
-  return text ? text.split(",").map(decodeURIComponent) : [];
+  return text ? text.split(",").map(decoded) : [];
+}
+
+/** A hand-written address may hold a percent sign that encodes nothing: then the text is meant as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export function joinList(names: Iterable<string>): string {

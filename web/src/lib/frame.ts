@@ -26,9 +26,16 @@ export class Frame {
   readonly tools = h("div", { class: "tools", role: "toolbar", "aria-label": "View options" });
   readonly body = h("div", { class: "view-body" });
   readonly #header = h("header", { class: "view-header" });
+  readonly #note = h("p", { class: "notice", role: "status" });
 
   constructor(el: HTMLElement) {
     put(el, this.#header, this.tools, this.body);
+  }
+
+  /** Say what the address asks for and is not here; nothing if all is as asked. */
+  note(...texts: readonly string[]): void {
+    const text = texts.filter(Boolean).join(" ");
+    if (this.#note.textContent !== text) put(this.#note, text);
   }
 
   head(heading: Heading): void {
@@ -45,6 +52,7 @@ export class Frame {
         h("div", { class: "view-origin" }, ...origin),
       ),
       h("p", { class: "explain" }, heading.explain),
+      this.#note,
       heading.facts?.length ? facts(heading.facts) : null,
       heading.progress ? progress(heading.progress) : null,
     );
@@ -106,11 +114,13 @@ export function hiddenTable(
   head: readonly string[],
   rows: readonly (readonly Child[])[],
 ): HTMLElement {
-  return h(
+  // A table is never narrower than its contents, so that what is clipped is the box around it.
+  const table = h(
     "table",
-    { class: "visually-hidden" },
+    {},
     h("caption", {}, caption),
     h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell))))),
   );
+  return h("div", { class: "visually-hidden" }, table);
 }

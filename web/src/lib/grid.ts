@@ -12,6 +12,7 @@ export interface GridOptions {
 }
 
 interface Cell {
+  readonly item: number;
   readonly el: HTMLElement;
   readonly gone: AbortController;
 }
@@ -49,6 +50,18 @@ export class VirtualGrid {
     this.#layout();
   }
 
+  /** Bring `item` onto the screen, if it is not there, and give its cell the focus. */
+  focus(item: number): void {
+    const place = this.#items.indexOf(item);
+    if (place < 0) return;
+    const pitch = this.#shape.rowHeight + this.options.gap;
+    const offset = this.el.getBoundingClientRect().top - this.#scroller.getBoundingClientRect().top;
+    const top = offset + Math.floor(place / this.#shape.columns) * pitch;
+    if (top < 0 || top + pitch > this.#scroller.clientHeight) this.#scroller.scrollBy(0, top - pitch / 2);
+    this.#render();
+    this.#focusCell(place);
+  }
+
   destroy(): void {
     cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
@@ -60,8 +73,20 @@ export class VirtualGrid {
     const { minimum, rowHeight, gap } = this.options;
     this.#shape = gridShape(this.#items.length, this.el.clientWidth, minimum, rowHeight, gap);
     this.el.style.height = `${this.#shape.height}px`;
+    const focused = this.#focused();
     this.#clear();
     this.#render();
+    if (focused !== undefined) this.#focusCell(this.#items.indexOf(focused));
+  }
+
+  /** The item whose cell has the focus. */
+  #focused(): number | undefined {
+    const active = document.activeElement;
+    return [...this.#cells.values()].find(({ el }) => el.contains(active))?.item;
+  }
+
+  #focusCell(place: number): void {
+    this.#cells.get(place)?.el.querySelector<HTMLElement>("a, button")?.focus({ preventScroll: true });
   }
 
   #schedule(): void {
@@ -87,14 +112,15 @@ export class VirtualGrid {
   #add(place: number, pitch: number): void {
     const gone = new AbortController();
     const { columns, cellWidth } = this.#shape;
-    const el = this.options.cell(this.#items[place], gone.signal, cellWidth);
+    const item = this.#items[place];
+    const el = this.options.cell(item, gone.signal, cellWidth);
     el.classList.add("virtual-cell");
     el.style.width = `${cellWidth}px`;
     el.style.height = `${this.#shape.rowHeight}px`;
     el.style.transform = `translate(${(place % columns) * (cellWidth + this.options.gap)}px, ${Math.floor(place / columns) * pitch}px)`;
     const next = [...this.#cells.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
     this.el.insertBefore(el, next === undefined ? null : (this.#cells.get(next)?.el ?? null));
-    this.#cells.set(place, { el, gone });
+    this.#cells.set(place, { item, el, gone });
   }
 
   #drop(place: number, cell: Cell): void {

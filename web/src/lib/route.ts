@@ -45,6 +45,27 @@ export function numberOf(route: Route, key: string, fallback: number): number {
   return Number.isFinite(value) ? value : fallback;
 }
 
+/** A number within bounds: what lies outside is moved to the nearer one. */
+export function boundedOf(route: Route, key: string, fallback: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, numberOf(route, key, fallback)));
+}
+
+export interface Place {
+  /** The place that `key` names, -1 if it names none. */
+  readonly at: number;
+  /** Why it names none although it is in the address; else empty. */
+  readonly note: string;
+}
+
+/** The value of `key` as a place in a list of `length`; `name` says what the list holds ("channel"). */
+export function placeOf(route: Route, key: string, length: number, name: string): Place {
+  const text = route.params[key];
+  if (text === undefined) return { at: -1, note: "" };
+  const at = /^\d+$/.test(text) ? Number(text) : -1;
+  if (at >= 0 && at < length) return { at, note: "" };
+  return { at: -1, note: `No ${name} “${text}” here; there are ${length}, numbered from 0.` };
+}
+
 /** The value of `key` if it is one of `allowed`, else the first of them. */
 export function choiceOf<T extends string>(route: Route, key: string, allowed: readonly T[]): T {
   return allowed.find((value) => value === route.params[key]) ?? allowed[0];

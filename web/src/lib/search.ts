@@ -15,13 +15,13 @@ const fold = (text: string): string =>
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** The tier in which `text` matches `query`: a whole name (names are split at commas), a whole word of it, a part of a word. */
+/** The tier in which `text` matches `query`: a whole name (names are split at commas), a whole word of it (an underscore is a letter), a part of a word. */
 export function tierOf(text: string, query: string): Tier | null {
   const wanted = fold(query);
   const folded = fold(text);
   if (!wanted || !folded.includes(wanted)) return null;
-  if (folded.split(/[,;_]/).some((name) => name.trim() === wanted)) return "exact";
-  const word = new RegExp(`(?<![\\p{L}\\p{N}])${escaped(wanted)}(?![\\p{L}\\p{N}])`, "u");
+  if (folded.split(/[,;]/).some((name) => name.trim() === wanted)) return "exact";
+  const word = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(wanted)}(?![\\p{L}\\p{N}_])`, "u");
   return word.test(folded) ? "word" : "part";
 }
 

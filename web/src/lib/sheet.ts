@@ -23,6 +23,12 @@ export function tileOf(sheet: Sheet, row: number, column: number): Tile {
   };
 }
 
+/** The largest box of a tile's shape in a square of `side` pixels. */
+export function fitTile([height, width]: readonly number[], side: number): { width: number; height: number } {
+  const scale = side / Math.max(height, width, 1);
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
 const KEPT = 48;
 
 /** Pictures by address: fetched once, the least recently used forgotten. */

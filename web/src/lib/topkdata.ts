@@ -118,7 +118,8 @@ export async function fetchTopK(
     network: text(record.meta.network),
     rule: text(record.meta.rule),
     report: text(record.meta.rule_report),
-    part: (channel, rank, sheet) => insidePart(arrays.box.data, 4 * (channel * k + rank), input, sheet.tile),
+    part: (channel, rank, sheet) =>
+      insidePart(arrays.box.data, 4 * (channel * k + rank), input, sheet.tile, record.meta.whole_image === true),
     className,
     classColour: (one, theme) => classColour(one, classes.length, theme),
     classNames: (channel) =>

@@ -1,14 +1,11 @@
-"""The jobs of the command line and the demo: compute something, write it to a run.
-
-This is where computing and showing meet: networks and data sets come in, summaries go to a
-:class:`~convscope.store.SummaryWriter`.
-"""
+"""Compute something and write it: networks and images come in, summaries go to a :class:`SummaryWriter`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +18,7 @@ from convscope.inspect.filters import examine_filters
 from convscope.inspect.patches import shrink, tile_size
 from convscope.inspect.topk import TopK, patches
 from convscope.inspect.volume import Volume
-from convscope.nets.data import IMAGENET, FirstImages, FolderImages, ImageSet, Preprocessing
-from convscope.nets.rules import find_rule
+from convscope.nets.data import ImageSet
 from convscope.nets.torch import Model
 from convscope.store import SummaryWriter
 from convscope.summary import Summary
@@ -38,8 +34,9 @@ CHANNELS_AT_ONCE: Final = 64
 def record_filters(model: Model, writer: SummaryWriter, layers: Sequence[str], *, step: int = 0) -> None:
     """Write the filters of convolution layers, one record a layer."""
     for name in layers:
-        filters = examine_filters(model.filters(name), layer=name, network=model.name)
-        writer.add(filters, name, step)
+        summary = examine_filters(model.filters(name), layer=name, network=model.name).to_summary(name, step)
+        order = "RGB" if model.preprocessing is None else model.preprocessing.order
+        writer.add(replace(summary, meta={**summary.meta, "order": order}))
 
 
 def record_top_k(
@@ -86,10 +83,15 @@ def _shifted(progress: Progress, before: int, total: int) -> Progress:
 def channel_summary(top: TopK, images: ImageSet, projected: Projected | None = None, *, step: int = 0) -> Summary:
     """Make the summary of one layer's channels: the patches, and their projections where they are computed."""
     size = tile_size(top.tile_size)
-    meta: dict[str, Any] = {"label_names": list(images.label_names), "preprocessing": images.preprocessing.to_json()}
+    display = lru_cache(maxsize=512)(images.display)
+    meta: dict[str, Any] = {
+        "label_names": list(images.label_names),
+        "preprocessing": images.preprocessing.to_json(),
+        "whole_image": top.shows_whole_image,
+    }
     summary = top.to_summary(
         step=step,
-        patches=np.concatenate([shrink(patches(part, images.display), size) for part in _parts(top)]),
+        patches=np.concatenate([shrink(patches(part, display), size) for part in _parts(top)]),
         projections=None if projected is None else projected.pictures,
         labels=images.labels,
         projection_scale=None if projected is None else projected.scale,
@@ -117,7 +119,8 @@ def project_back(model: Model, top: TopK, images: ImageSet, rule: str, progress:
     for start in range(0, top.channels, CHANNELS_AT_ONCE):
         channels = range(start, min(start + CHANNELS_AT_ONCE, top.channels))
         projections = model.attribute(top, images, rule=rule, channels=channels)
-        pictures, scale = signed_pictures(shrink(projections.values, size))  # small first: contrast is of what is shown
+        small = shrink(projections.values, size)  # first: contrast is of what is shown
+        pictures, scale = signed_pictures(small[..., ::-1] if images.preprocessing.order == "BGR" else small)
         found.append((pictures, scale, replace(projections, values=projections.values[:0])))
         if progress:
             progress(channels.stop * top.k, top.channels * top.k)
@@ -194,72 +197,10 @@ def record_volumes(
 
 
 def picture_name(images: ImageSet, number: int) -> str:
-    """Return what to call a picture: its file in a folder, else its class and number."""
+    """Return what to call a picture: its path in a folder, else its class and number."""
     files: Sequence[str] = getattr(images, "files", ())
     if files:
-        return Path(files[number]).stem
+        return files[number]
     label = -1 if images.labels is None else int(images.labels[number])
     known = images.label_names[label] if 0 <= label < len(images.label_names) else images.name
     return f"{known} ({number})"
-
-
-def inspect_folder(
-    model_name: str,
-    folder: Path,
-    out: Path,
-    *,
-    layers: Sequence[str] | None = None,
-    k: int = 9,
-    rule: str = "deconvnet",
-    weights: Path | None = None,
-    limit: int | None = None,
-    device: str = "cpu",
-    bar: Callable[[str], Progress],
-) -> list[str]:
-    """Look inside a network with the pictures of a folder and write what is found to a run.
-
-    Everything that can be wrong with the input is found before the run is begun. Returns what there is to say.
-
-    Raises
-    ------
-    NotFoundError, InputError
-        If the network, a layer, the rule, the folder or the device is not there.
-    StorageError
-        If the run cannot be written.
-    """
-    find_rule(rule)
-    model = Model(model_name, weights=weights, device=device)
-    chosen = [model.layer(name).name for name in layers] if layers else None
-    found_images = FolderImages(folder, model.preprocessing or fitting(model))
-    images = FirstImages(found_images, limit or len(found_images))
-    said = [f"{len(images):,} pictures" + (f" in {len(images.label_names)} classes" if images.label_names else "")]
-    said += [f"skipped {path}: {reason}" for path, reason in found_images.skipped.items()]
-    convolutions = [layer.name for layer in model.layers if layer.kind == "Conv2d"]
-    with SummaryWriter(out) as writer:
-        record_filters(model, writer, convolutions)
-        record_volumes(model, images, writer, layer=convolutions[0], numbers=range(min(4, len(images))))
-        found = record_top_k(
-            model,
-            images,
-            writer,
-            layers=chosen,
-            k=k,
-            rule=rule,
-            checkpoint=out / ".top_k.checkpoint",
-            progress=bar("searching"),
-            project_progress=bar("projecting back to pixels"),
-        )
-        (out / ".top_k.checkpoint").unlink(missing_ok=True)
-    channels = sum(top.channels for top in found.values())
-    return [*said, f"{channels:,} channels of {len(found)} layers, {rule}"]
-
-
-def fitting(model: Model) -> Preprocessing:
-    """Return a preprocessing for a network of unknown training: its input's size, pixels 0..1, ImageNet's mean and std.
-
-    It is stored with what it produced, and can be replaced by the one the network was trained with.
-    """
-    channels, height, width = model.input_shape
-    if channels == 1:
-        return Preprocessing(size=max(height, width), crop=(height, width), order="L")
-    return replace(IMAGENET, size=max(height, width), crop=(height, width))
