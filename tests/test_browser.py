@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 import browser as finder
 from convscope import SummaryWriter
+from convscope.summary import Summary
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
@@ -230,3 +231,132 @@ def test_the_page_survives_a_restart_of_the_server(page: Page, small_demo: Path)
     threading.Timer(0.2, lambda: again.append(serve(small_demo, port=first.port))).start()
     expect(page.get_by_test_id("status")).to_contain_text("updated", timeout=20_000)
     again[0].stop()
+
+
+def test_while_a_layer_is_on_its_way_nothing_of_another_is_shown_in_its_name(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/layer?run=mnist/channels&tag=conv1")
+    channels = page.get_by_test_id("channel")
+    expect(channels.first).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/arrays?*", hold)
+    page.evaluate("location.hash = '#/layer?run=mnist/channels&tag=conv2'")
+    expect(page.get_by_text("Loading conv2")).to_be_visible()
+    page.evaluate("location.hash = '#/layer?run=mnist/channels&tag=conv2&sort=max'")
+    page.get_by_test_id("theme").click()
+    page.wait_for_timeout(300)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("conv2")
+    expect(channels).to_have_count(0)
+    for request in held:
+        request.continue_()
+    expect(channels.first).to_be_visible()
+    expect(page.get_by_role("table", name="Channels of conv2")).to_have_count(1)
+
+
+@pytest.mark.parametrize("number", ["1.5", "-1", "99999", "NaN"])
+def test_a_wrong_channel_in_the_address_is_named(page: Page, server: RunningServer, number: str) -> None:
+    for view, name in (("layer", "channel"), ("filters", "filter"), ("volume", "place")):
+        open_view(page, server, f"#/{view}?ch={number}")
+        expect(page.get_by_role("status").filter(has_text=f"No {name} “{number}” here")).to_be_visible()
+        expect(page.get_by_label("Breadcrumb")).not_to_contain_text(number)
+    page.goto("about:blank")
+    open_view(page, server, "#/embedding?point=3.7")
+    expect(page.get_by_role("status").filter(has_text="No point “3.7” here")).to_be_visible()
+
+
+def test_an_unknown_run_or_tag_in_the_address_is_named(page: Page, server: RunningServer) -> None:
+    for view in ("layer", "filters", "volume", "embedding"):
+        open_view(page, server, f"#/{view}?run=gone&tag=nowhere")
+        note = page.get_by_role("status").filter(has_text="No run “gone” here; showing mnist")
+        expect(note).to_contain_text("No “nowhere” in mnist")
+        expect(page.get_by_label("Breadcrumb")).to_contain_text("mnist")
+    page.evaluate("location.hash = '#/layer?run=mnist/channels'")
+    ready(page)
+    expect(page.get_by_test_id("channel").first).to_be_visible()
+    expect(page.get_by_text("here; showing")).to_have_count(0)
+
+
+def test_odd_values_in_the_address_of_the_curves_do_no_harm(page: Page, server: RunningServer) -> None:
+    for address in ("#/scalars?hide=%25", "#/scalars?smooth=-5", "#/scalars?smooth=99", "#/scalars?smooth=NaN"):
+        page.goto("about:blank")
+        open_view(page, server, address)
+        expect(page.get_by_label("Curve train/loss")).to_be_visible()
+
+
+def test_a_channel_is_opened_and_left_by_keyboard(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/layer?run=mnist/channels&tag=conv1")
+    page.get_by_role("link", name="channel 5", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2, name="Channel 5")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", level=2, name="Channel 6")).to_be_focused()
+    page.get_by_role("link", name="Next channel").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2, name="Channel 7")).to_be_visible()
+    expect(page.get_by_role("link", name="Next channel")).to_be_focused()
+    page.keyboard.press("Escape")
+    card = page.get_by_role("link", name="channel 7", exact=True)
+    expect(card).to_be_focused()
+    page.wait_for_timeout(300)  # the grid lays itself out anew once it has its size
+    expect(card).to_be_focused()
+
+
+def test_no_page_scrolls_sideways_on_the_smallest_phones(page: Page, server: RunningServer) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    for view in ("scalars", "histograms", "images", "layer", "layer?ch=0", "filters?ch=0", "embedding", "volume"):
+        open_view(page, server, f"#/{view}")
+        page.wait_for_timeout(200)
+        widest = (
+            "Math.max(...['html', 'main'].map(n => document.querySelector(n)).map(e => e.scrollWidth - e.clientWidth))"
+        )
+        assert page.evaluate(widest) <= 0, view
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), view
+
+
+def test_an_embedding_made_anew_has_no_old_positions(page: Page, tmp_path: Path) -> None:
+    def embedding(points: int) -> Summary:
+        arrays = {"label": np.zeros(points, np.int32), "index": np.arange(points, dtype=np.int32)}
+        return Summary("embedding", "fc", 0, time.time(), arrays, {}, {"layer": "fc", "label_names": ["dog"]})
+
+    def projection(points: int) -> Summary:
+        arrays = {"points": np.random.default_rng(0).normal(size=(points, 2)).astype(np.float32)}
+        return Summary("projection", "fc/pca", 0, time.time(), arrays, {}, {"method": "pca"})
+
+    with SummaryWriter(tmp_path / "run") as writer, serve(tmp_path, port=0) as server:
+        writer.add(embedding(40))
+        writer.add(projection(40))
+        writer.flush()
+        open_view(page, server, "#/embedding")
+        points = page.get_by_test_id("points")
+        expect(points).to_have_text("40 points")
+        writer.add(embedding(50))
+        writer.flush()
+        expect(points).to_contain_text("No projection recorded yet")
+        writer.add(projection(30))
+        writer.flush()
+        expect(points).to_contain_text("30 positions do not fit the 50 points")
+        writer.add(projection(50))
+        writer.flush()
+        expect(points).to_have_text("50 points")
+        page.goto("about:blank")
+
+
+def test_filters_keep_their_shape_and_the_colours_of_a_bgr_network(page: Page, tmp_path: Path) -> None:
+    weight = np.zeros((2, 3, 9, 3), np.float32)
+    weight[:, 0] = 1  # the first input of such a network is blue
+    arrays = {"weight": weight, "norm": np.ones(2, np.float32)}
+    meta = {"layer": "conv1", "network": "caffe", "dead": [], "weak": [], "scale": 1.0, "order": "BGR"}
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add(Summary("filters", "conv1", 0, time.time(), arrays, {}, meta))
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/filters")
+        canvas = page.get_by_role("img", name="filter 0", exact=True)
+        box = canvas.bounding_box()
+        assert box is not None
+        assert box["height"] == pytest.approx(3 * box["width"], rel=0.05)
+        pixel = canvas.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]")
+        assert pixel == [128, 128, 255, 255]
+        page.goto("about:blank")

@@ -37,6 +37,51 @@ def test_pca_has_a_fixed_sign_and_survives_constant_vectors() -> None:
     assert np.isfinite(pca(np.ones((5, 3)))[0]).all()
 
 
+@pytest.mark.parametrize(("n", "d"), [(5, 100), (12, 512), (48, 600)])
+def test_pca_of_few_vectors_has_no_noise_in_the_components_beyond_their_rank(n: int, d: int) -> None:
+    for seed in range(8):
+        x = np.random.default_rng(seed).normal(size=(n, d))
+        points, explained = pca(x, 50)
+        scores, values, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+        np.testing.assert_allclose(np.abs(points), np.abs(scores * values), atol=1e-4)
+        assert (points[:, n - 1 :] == 0).all()
+        assert explained.sum() == pytest.approx(1)
+    low = RNG.normal(size=(30, 3)) @ RNG.normal(size=(3, 200))
+    assert (pca(low, 20)[0][:, 3:] == 0).all()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "opentsne"])
+@pytest.mark.parametrize("n", [5, 6, 12, 20, 50])
+def test_few_vectors_of_many_dimensions_are_laid_out(engine: str, n: int) -> None:
+    if engine == "opentsne":
+        pytest.importorskip("openTSNE")
+    projection = Embedding(np.random.default_rng(1).normal(size=(n, 512))).project("tsne", engine=engine)
+    assert np.isfinite(projection.points).all()
+    assert 1 < np.abs(projection.points).max() < 1000
+    assert projection.divergence is not None
+    assert 0 <= projection.divergence < 2
+    assert projection.quality["neighbours_kept"] > 0.3
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_equal_vectors_are_ordered_by_index(metric: str) -> None:
+    groups = np.repeat(RNG.normal(size=(5, 37)), 31, axis=0)
+    order = RNG.permutation(len(groups))
+    index, distance = nearest(groups[order], 10, metric=metric)
+    group = order // 31
+    for i in range(len(groups)):
+        equal = [j for j in range(len(groups)) if group[j] == group[i] and j != i]
+        assert index[i].tolist() == equal[:10]
+    np.testing.assert_allclose(distance, 0, atol=2e-3)
+
+
+def test_nearest_survives_large_numbers_and_offsets() -> None:
+    assert nearest(np.full((3, 4), 1e30, np.float32), 2)[0].tolist() == [[1, 2], [0, 2], [0, 1]]
+    index, distance = nearest(np.arange(10.0)[:, None] + 1e6, 2, metric="euclidean")
+    assert index[5].tolist() == [4, 6]
+    np.testing.assert_allclose(distance[5], 1)
+
+
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_nearest_equals_a_full_sort(metric: str) -> None:
     x = RNG.normal(size=(1500, 5)).astype(np.float32)  # more than one block
@@ -122,6 +167,18 @@ def test_project_reports_quality_and_only_frames_on_the_way() -> None:
     assert 0 <= final.quality["neighbours_kept"] <= 1
     with pytest.raises(NotFoundError, match="did you mean 'tsne'"):
         embedding().project("tnse")
+
+
+def test_an_empty_query_finds_nothing() -> None:
+    for query in ("", "  "):
+        assert embedding(columns={"place": [""] * 30}).search(query).tolist() == []
+
+
+def test_vectors_too_large_for_half_precision_are_stored_as_float32() -> None:
+    assert embedding().to_summary().arrays["vector"].dtype == np.float16
+    stored = Embedding(np.full((6, 4), 1e6)).to_summary().arrays["vector"]
+    assert stored.dtype == np.float32
+    assert (stored == 1e6).all()
 
 
 def test_summaries_hold_all_that_the_viewer_needs() -> None:

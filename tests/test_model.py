@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as fn
+from torch.utils.checkpoint import checkpoint
 
 from convscope.errors import InputError, NotFoundError
 from convscope.inspect.filters import examine_filters
@@ -224,7 +225,7 @@ def test_input_shape_is_found_by_trial() -> None:
     odd = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(7, 3))
     with pytest.raises(InputError, match="give its size: input_shape"):
         Model(odd)
-    with pytest.raises(InputError, match="give its size: input_shape"):
+    with pytest.raises(InputError, match="give it: input_shape"):
         Model(nn.Sequential(nn.Linear(3, 3)))
 
 
@@ -254,9 +255,9 @@ def test_a_compiled_network_is_unwrapped() -> None:
 
 def test_a_single_layer_is_a_network() -> None:
     model = Model(nn.Conv2d(1, 2, 3), input_shape=(1, 6, 6))
-    assert [layer.name for layer in model.layers] == ["network"]
-    assert model.filters("network").shape == (2, 1, 3, 3)
-    assert model.top_k(ArrayImages(np.zeros((3, 6, 6), np.uint8)), k=2)["network"].value.shape == (2, 2)
+    assert [layer.name for layer in model.layers] == [".network"]
+    assert model.filters(".network").shape == (2, 1, 3, 3)
+    assert model.top_k(ArrayImages(np.zeros((3, 6, 6), np.uint8)), k=2)[".network"].value.shape == (2, 2)
 
 
 def test_float64_networks_and_uint8_pictures() -> None:
@@ -280,3 +281,157 @@ def test_layers_that_are_no_maps_are_refused() -> None:
     assert model.activations(np.zeros((1, 1, 6, 6)), "0").shape == (1, 2, 4, 4)
     with pytest.raises(InputError, match=r"layer '1' gives \(2, 16\), not maps"):
         model.top_k(ArrayImages(np.zeros((3, 6, 6), np.uint8)), layers=["1"])
+
+
+# ---------------------------------------------------------------- names, weights and modules out of the ordinary
+
+
+class Named(nn.Module):
+    """A network with a module that is called as the whole once was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Conv2d(1, 3, 3)
+        self.last = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(fn.relu(self.network(x)))
+
+
+def test_a_module_called_network_is_not_the_whole_network() -> None:
+    net = Named().eval()
+    model = Model(net, input_shape=(1, 10, 8))
+    x = torch.from_numpy(IMAGES)
+    np.testing.assert_allclose(model.activations(IMAGES, "network"), net.network(x).detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.activations(IMAGES, ".network"), net(x).detach(), rtol=1e-5, atol=1e-6)
+    assert model.filters("network").shape == (3, 1, 3, 3)
+    assert model.top_k(PICTURES, k=2)["network"].value.shape == (3, 2)
+    with pytest.raises(KeyError):
+        net.add_module(".network", nn.ReLU())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = Model(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()).to(dtype), input_shape=(1, 10, 8))
+    exact = Model(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), input_shape=(1, 10, 8))
+    exact.network.load_state_dict(model.network.state_dict())
+    x = PICTURES.images(0, 5)
+    np.testing.assert_allclose(model.activations(x, "0"), exact.activations(x, "0"), atol=0.02)
+    np.testing.assert_allclose(model.embed(PICTURES, "1").vectors, exact.embed(PICTURES, "1").vectors, atol=0.02)
+    assert np.isfinite(model.logits(x)).all()
+
+
+@pytest.mark.parametrize(
+    "norm", [torch.nn.utils.parametrizations.weight_norm, torch.nn.utils.parametrizations.spectral_norm]
+)
+def test_a_parametrised_convolution_is_a_layer_and_what_computes_its_weights_is_none(norm: Callable) -> None:
+    network = nn.Sequential(norm(nn.Conv2d(1, 3, 3)), nn.ReLU(), norm(nn.Conv2d(3, 2, 3))).train()
+    model = Model(network, input_shape=(1, 10, 8))
+    assert [(layer.name, layer.kind) for layer in model.layers] == [("0", "Conv2d"), ("1", "ReLU"), ("2", "Conv2d")]
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    assert list(model.top_k(PICTURES)) == ["0", "2"]
+    network.eval()
+    np.testing.assert_array_equal(model.filters("0"), network[0].weight.detach().numpy())
+    network.train()
+    model.filters("0")
+    assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(checkpoint(lambda z: fn.relu(self.a(z)), x, use_reentrant=False))
+
+
+def test_what_a_checkpoint_computes_again_is_no_second_layer() -> None:
+    torch.manual_seed(0)
+    model = Model(Checkpointed(), input_shape=(1, 10, 8))
+    assert [layer.name for layer in model.layers] == ["a", "b"]
+    assert model.layer("b").receptive_field.size == (5, 5)
+    plain = nn.Sequential(model.network.a, nn.ReLU(), model.network.b)
+    ours = model.project(IMAGES[0], "b", 1)
+    np.testing.assert_allclose(ours[0], Model(plain, input_shape=(1, 10, 8)).project(IMAGES[0], "2", 1)[0], rtol=1e-5)
+    assert ours[2].ruled == 1
+
+
+class Wrapped(nn.Module):
+    def __init__(self, wrap: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.a, self.wrap = nn.Conv2d(1, 4, 3), wrap
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.wrap(self.a(x).mean((2, 3)))
+
+
+def test_logits_in_a_tuple_or_a_dictionary() -> None:
+    for wrap in (lambda y: (y,), lambda y: {"logits": y, "loss": None}, lambda y: [[y]]):
+        model = Model(Wrapped(wrap), input_shape=(1, 10, 8))
+        np.testing.assert_allclose(model.logits(IMAGES), model.activations(IMAGES, "a").mean((2, 3)), atol=1e-6)
+    two = Model(Wrapped(lambda y: {"a": y, "b": y[:, :2]}), input_shape=(1, 10, 8))
+    with pytest.raises(InputError, match=r"puts out 2 tensors \(\(5, 4\), \(5, 2\)\) in a dict.*wrap it"):
+        two.predict(IMAGES)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.a(x) + y
+
+
+def test_a_network_of_two_inputs_is_refused() -> None:
+    for ask in (lambda: Model(Two()), lambda: Model(Two(), input_shape=(1, 10, 8)).logits(IMAGES)):
+        with pytest.raises(InputError, match=r"does not go through Two .*'y'.*wrap it into a module that takes one"):
+            ask()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("seal", "what"),
+    [
+        (torch.jit.script, "a TorchScript module"),
+        (lambda m: torch.export.export(m, (torch.rand(1, 1, 10, 8),)).module(), "a module of torch.export"),
+        (lambda m: torch.compile(m, backend="eager"), "compiled"),
+    ],
+)
+def test_modules_that_hide_their_layers_are_refused(seal: Callable[[nn.Module], nn.Module], what: str) -> None:
+    sealed = seal(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval())
+    with pytest.raises(InputError, match=rf"module '1' is {what}, .*give the torch.nn.Module it was made from"):
+        Model(nn.Sequential(nn.ReLU(), sealed), input_shape=(1, 10, 8))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_compiled_in_place_runs_as_it_was_written() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval()
+    plain = Model(network, input_shape=(1, 10, 8)).top_k(PICTURES)["0"]
+    network.compile(backend="eager")
+    compiled = network._compiled_call_impl
+    np.testing.assert_array_equal(Model(network, input_shape=(1, 10, 8)).top_k(PICTURES)["0"].value, plain.value)
+    assert network._compiled_call_impl is compiled
+
+
+def test_arrays_of_any_memory_layout() -> None:
+    model = _model()
+    for odd in (IMAGES[:, :, ::-1], IMAGES.astype(">f8"), IMAGES.astype(">f4")[::-1]):
+        np.testing.assert_array_equal(
+            model.activations(odd, "conv2"), model.activations(np.array(odd, np.float32, order="C"), "conv2")
+        )
+
+
+def test_no_images_are_said() -> None:
+    for ask in (lambda m, x: m.activations(x, "conv2"), lambda m, x: m.logits(x), lambda m, x: m.top_k(x)):
+        with pytest.raises(InputError, match="no images were given"):
+            ask(_model(), np.zeros((0, 1, 10, 8), np.float32))
+    with pytest.raises(InputError, match="no images were given"):
+        _model().top_k([])
+
+
+def test_a_missing_file_of_weights_says_what_could_be_given() -> None:
+    with pytest.raises(NotFoundError, match=r"no file of weights 'nowhere.pth'; give the path of one \(\.npz, "):
+        Model("alexnet", weights="nowhere.pth")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from convscope.inspect.receptive_field import ReceptiveField
@@ -133,7 +135,7 @@ def test_box_is_where_the_gradient_lands(network: nn.Module, shape: tuple[int, i
 def test_the_whole_block_is_the_union_of_its_branches() -> None:
     model = Model(Block(), input_shape=(2, 31, 29))
     # stem 5×3/2, a: 4 more positions of 2 pixels each side, b: one more on each side
-    assert model.layer("network").receptive_field.size == (5 + 8 + 4, 3 + 8 + 4)
+    assert model.layer(".network").receptive_field.size == (5 + 8 + 4, 3 + 8 + 4)
     assert model.layer("short").receptive_field.size == (5, 3)
 
 
@@ -227,3 +229,85 @@ def test_boxes_are_cut_at_the_border_only_when_asked() -> None:
     assert field.box(0, 54, 224, 224) == (0, 214, 9, 224)
     assert field.box(0, 54, 224, 224, clip=False) == (-2, 214, 9, 225)
     assert field.to_json() == {"size": [11, 11], "stride": [4, 4], "start": [-2, -2], "reason": ""}
+
+
+class Step(nn.Module):
+    """One step between the image and a convolution."""
+
+    def __init__(self, step: Callable[[Tensor], Tensor], kernel: int | tuple[int, int], **options: int | str) -> None:
+        super().__init__()
+        self.step = step
+        self.last = nn.Conv2d(2, 2, kernel, **options)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.step(x))
+
+
+def _inside(network: nn.Module, shape: tuple[int, int, int]) -> tuple[ReceptiveField, int]:
+    """Check the field of the layer "last" against every position's gradient; also say how many boxes are tight."""
+    torch.manual_seed(0)
+    found = Model(network, input_shape=shape).layer("last")
+    _, rows, columns = found.maps
+    tight = 0
+    for y, x in np.ndindex(rows, columns):
+        box = found.receptive_field.box(y, x, *shape[1:])
+        truth = _support(network, shape, "last", y, x)
+        assert box[0] <= truth[0], (y, x, box, truth)
+        assert box[1] <= truth[1], (y, x, box, truth)
+        assert box[2] >= truth[2], (y, x, box, truth)
+        assert box[3] >= truth[3], (y, x, box, truth)
+        tight += box == truth
+    return found.receptive_field, tight
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_a_centred_kernel_sees_what_its_padding_mirrors_anyway(mode: str) -> None:
+    field, tight = _inside(Step(lambda x: x, 5, padding=2, padding_mode=mode), (2, 9, 8))
+    assert field == ReceptiveField((5, 5), (1, 1), (-2, -2))
+    assert tight == 72
+
+
+@pytest.mark.parametrize(
+    ("pad", "kernel"), [((3, 3, 3, 3), 3), ((3, 0, 3, 0), 4), ((5, 0, 4, 1), 3), ((1, 2, 1, 2), 4), ((2, 2, 0, 0), 1)]
+)
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_mirrored_pixels_lie_inside_the_field(mode: str, pad: tuple[int, ...], kernel: int) -> None:
+    field, _ = _inside(Step(lambda x: fn.pad(x, pad, mode=mode), kernel), (2, 9, 8))
+    assert not field.is_global
+
+
+def test_a_negative_padding_cuts_off() -> None:
+    field, tight = _inside(Step(lambda x: fn.pad(x, (-2, 1, -1, 0)), 3), (2, 9, 8))
+    assert field == ReceptiveField((3, 3), (1, 1), (1, 2))
+    assert tight == 30
+
+
+def test_a_mirroring_padding_before_a_pool_or_far_before_a_kernel() -> None:
+    _inside(Step(lambda x: fn.avg_pool2d(fn.pad(x, (2, 2, 2, 2), mode="reflect"), 3, 2), 2), (2, 10, 9))
+    _inside(Step(lambda x: fn.relu(fn.pad(x, (2, 2, 2, 2), mode="reflect")), 5), (2, 8, 7))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: x * torch.sigmoid(fn.avg_pool2d(x, 8, stride=1)),
+        lambda x: x + x[:, :, :1, :1],
+        lambda x: x + fn.avg_pool2d(x, (1, 8), stride=1),
+        lambda x: torch.where(x > 0, x, x[:, :, :, 2:3]),
+    ],
+)
+def test_what_is_spread_over_the_map_is_seen_from_everywhere(step: Callable[[Tensor], Tensor]) -> None:
+    field, _ = _inside(Step(step, 1), (2, 8, 8))
+    assert field.reason == "spread over the map"
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (lambda x: fn.conv1d(x.flatten(0, 1), torch.ones(8, 8, 3), padding=1)[None], "convolution in 1D"),
+        (lambda x: fn.conv2d(x, x[:, :, :3, :3].transpose(0, 1), groups=2), "weights depend on the image"),
+        (lambda x: fn.conv_transpose2d(x, torch.ones(2, 2, 3, 3)), "transposed convolution"),
+    ],
+)
+def test_the_reason_of_a_convolution_is_the_true_one(step: Callable[[Tensor], Tensor], reason: str) -> None:
+    assert reason in Model(Step(step, 2), input_shape=(2, 8, 8)).layer("last").receptive_field.reason

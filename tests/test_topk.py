@@ -156,6 +156,72 @@ def test_equal_scores_are_ordered_by_index() -> None:
     assert (top.image == np.arange(5)).all()
 
 
+@pytest.mark.parametrize(("batch_size", "shard_size"), [(None, None), (512, None), (7, 20)])
+def test_equal_images_are_ordered_by_index_in_a_short_last_batch(
+    batch_size: int | None, shard_size: int | None
+) -> None:
+    torch.manual_seed(0)
+    picture = np.random.default_rng(0).integers(0, 256, (1, 28, 28), np.uint8)
+    images = ArrayImages(np.repeat(picture, 540, axis=0))
+    tops = Model("mnist").top_k(images, layers=["conv2", "fc1"], batch_size=batch_size, shard_size=shard_size)
+    for top in tops.values():
+        assert (top.image == np.arange(9)).all()
+    vectors = Model("mnist").embed(images, "fc1").vectors
+    assert (vectors == vectors[0]).all()
+
+
+@pytest.mark.parametrize(("bias", "dtype"), [(1000.0, torch.float32), (-1e4, torch.float32), (300.0, torch.float16)])
+def test_variance_under_a_large_mean(bias: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 3, 1)).to(dtype)
+    with torch.no_grad():
+        network[0].weight.mul_(0.5)
+        network[0].bias.copy_(torch.tensor([bias, 0.0, bias / 8]))
+    model, images = Model(network, input_shape=(1, 14, 13)), _images()
+    top = model.top_k(images, batch_size=5)["0"]
+    exact = model.activations(images.images(0, len(images)), "0").astype(np.float64)
+    np.testing.assert_allclose(top.mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(top.variance, exact.var((0, 2, 3)), rtol=1e-3)
+
+
+def test_sums_of_half_precision_do_not_overflow() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 1)).half()
+    with torch.no_grad():
+        network[0].weight.zero_()
+        network[0].bias.fill_(30_000)
+    top = Model(network, input_shape=(1, 14, 13)).top_k(_images())["0"]
+    np.testing.assert_allclose(top.mean, 30_000)
+    assert (top.variance == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("step", "below", "ceiling"),
+    [
+        (lambda x: fn.threshold(x, 0, 0), 0.0, np.inf),
+        (lambda x: fn.threshold(x, 0, 5.0), None, np.inf),
+        (lambda x: fn.threshold(x, 0.1, 0), None, np.inf),
+        (lambda x: x.clamp(torch.zeros(1, 2, 1, 1), torch.full((1, 2, 1, 1), 0.2)), 0.0, 0.2),
+        (lambda x: x.clamp(torch.zeros(2, 1, 1), torch.tensor([0.1, 0.2])[:, None, None]), None, np.inf),
+    ],
+)
+def test_only_a_relu_rectifies_a_layer(step, below: float | None, ceiling: float) -> None:  # type: ignore[no-untyped-def]
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return step(self.a(x))
+
+    torch.manual_seed(0)
+    model = Model(Functional(), input_shape=(1, 14, 13))
+    images = _images()
+    plain = model.activations(images.images(0, len(images)), "a").astype(np.float64)
+    seen = plain if below is None else plain.clip(below, ceiling)
+    top = model.top_k(images)["a"]
+    np.testing.assert_allclose(top.mean, seen.mean((0, 2, 3)), rtol=1e-5)
+
+
 def test_fewer_images_than_k() -> None:
     top = Model(_network(), input_shape=(1, 14, 13)).top_k(_images(8).part(0, 3), k=5, layers=["b"])["b"]
     assert (top.image[:, 3:] == -1).all()

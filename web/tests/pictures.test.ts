@@ -86,9 +86,11 @@ describe("colours", () => {
       const [x, y] = [luminance(a), luminance(b)].sort((p, q) => q - p);
       return (x + 0.05) / (y + 0.05);
     };
-    for (let i = 0; i < 12; i++) {
-      expect(ratio(categorical(i, "light"), "#ffffff")).toBeGreaterThan(2.9);
-      expect(ratio(categorical(i, "dark"), "#141b24")).toBeGreaterThan(4.5);
+    for (let i = -1; i < 12; i++) {
+      // Cards are white, the side bar is the darkest light surface.
+      for (const surface of ["#ffffff", "#efede9"])
+        expect(ratio(categorical(i, "light"), surface)).toBeGreaterThan(3);
+      expect(ratio(categorical(i, "dark"), "#141b24")).toBeGreaterThan(i < 0 ? 3 : 4.5);
     }
   });
 

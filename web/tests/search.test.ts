@@ -9,6 +9,12 @@ describe("tierOf", () => {
     expect(tierOf("cat", "dog")).toBeNull();
   });
 
+  it("takes an underscore for a letter", () => {
+    expect(tierOf("hot_dog", "dog")).toBe("part");
+    expect(tierOf("hot_dog", "hot_dog")).toBe("exact");
+    expect(tierOf("a hot_dog", "hot_dog")).toBe("word");
+  });
+
   it("reads a comma-separated synset as several names", () => {
     expect(tierOf("hotdog, hot dog, red hot", "hot dog")).toBe("exact");
   });

@@ -160,10 +160,13 @@ class Embedding:
     def search(self, query: str) -> npt.NDArray[np.intp]:
         """Find the points whose label or metadata hold ``query`` as whole words, else as a part of words.
 
-        "dog" finds the class "dog" and not "hot dog" where a class of that very name exists.
+        "dog" finds the class "dog" and not "hot dog" where a class of that very name exists; an empty query finds
+        nothing.
         """
-        texts = [self._texts(i) for i in range(len(self))]
         wanted = query.strip().casefold()
+        if not wanted:
+            return np.array([], np.intp)
+        texts = [self._texts(i) for i in range(len(self))]
         word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
         for match in (lambda t: t == wanted, word.search, lambda t: wanted in t):
             if found := [i for i, values in enumerate(texts) if any(match(value) for value in values)]:
@@ -183,7 +186,7 @@ class Embedding:
             "index": self.index,
             "neighbours": index,
             "neighbour_distance": distance,
-            "vector": self.vectors.astype(np.float16),
+            "vector": _stored(self.vectors),
         }
         meta = {
             "layer": self.layer,
@@ -195,6 +198,12 @@ class Embedding:
         }
         sheets = {} if self.thumbnails is None else {"thumbnail": _in_rows(self.thumbnails)}
         return Summary("embedding", tag or self.layer or "embedding", step, arrays=arrays, pictures=sheets, meta=meta)
+
+
+def _stored(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.floating[Any]]:
+    """Return vectors in half precision where that holds them."""
+    fits = float(np.abs(vectors).max()) <= float(np.finfo(np.float16).max)
+    return vectors.astype(np.float16) if fits else vectors
 
 
 def _in_rows(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_BLOCK = 1024
+_BLOCK = 512
 
 
 def nearest(
@@ -31,27 +31,58 @@ def nearest(
     Returns
     -------
     index, distance
-        ``(N, k)``, nearest first, ties by index. Memory is a block of 1,024 rows, not ``N²``.
+        ``(N, k)``, nearest first, ties by index. Equal vectors are at exactly equal
+        distances. Memory is a block of 512 rows, not ``N²``.
     """
-    data: npt.NDArray[np.float32] = np.asarray(vectors, np.float32)
-    if metric == "cosine":
-        norms = np.linalg.norm(data, axis=1, keepdims=True)
-        data = (data / np.where(norms > 0, norms, 1)).astype(np.float32)
+    data = _prepared(np.asarray(vectors), metric)
     k = min(k, len(data) - 1)
     index = np.empty((len(data), k), np.int32)
     distance = np.empty((len(data), k), np.float32)
-    squares = (data * data).sum(1)
+    if not k:
+        return index, distance
+    distinct, copies = _distinct(data)
+    squares = (distinct * distinct).sum(1)
     for start in range(0, len(data), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(data)))
-        products = data[rows] @ data.T
-        gaps = 1 - products if metric == "cosine" else squares[rows, None] + squares - 2 * products
-        gaps[np.arange(gaps.shape[0]), np.arange(rows.start, rows.stop)] = np.inf
-        near = np.argpartition(gaps, k - 1, axis=1)[:, :k] if k else np.empty((gaps.shape[0], 0), np.intp)
-        near_gaps = np.take_along_axis(gaps, near, 1)
-        order = np.lexsort((near, near_gaps), axis=1)
-        index[rows] = np.take_along_axis(near, order, 1)
-        distance[rows] = np.maximum(np.take_along_axis(near_gaps, order, 1), 0)
+        rows = np.arange(start, min(start + _BLOCK, len(data)))
+        products = data[rows] @ distinct.T
+        own = squares[copies[rows], None]
+        gaps = 1 - products if metric == "cosine" else own + squares - 2 * products
+        gaps = np.take(gaps, copies, axis=1) if len(distinct) < len(data) else gaps
+        gaps[np.arange(len(rows)), rows] = np.inf
+        index[rows], distance[rows] = _smallest(gaps, k)
     return index, distance if metric == "cosine" else np.sqrt(distance)
+
+
+def _prepared(vectors: npt.NDArray[Any], metric: str) -> npt.NDArray[np.float32]:
+    """Return vectors as float32: of length 1 for cosine, around their mean for Euclidean distances."""
+    data: npt.NDArray[np.float64] = vectors.astype(np.float64)
+    if metric == "cosine":
+        norms = np.linalg.norm(data, axis=1, keepdims=True)
+        data /= np.where(norms > 0, norms, 1)
+    else:
+        data -= data.mean(0)
+    return data.astype(np.float32) + np.float32(0)  # no negative zeros: equal vectors have equal bytes
+
+
+def _distinct(data: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+    """Return the distinct rows, and which of them each row is.
+
+    A matrix product gives equal rows other last bits at other places, so that a distance is computed once for all.
+    """
+    as_bytes = np.ascontiguousarray(data).view(np.dtype((np.void, data.shape[1] * data.itemsize))).ravel()
+    _, first, copies = np.unique(as_bytes, return_index=True, return_inverse=True)
+    return (data[first], copies) if len(first) < len(data) else (data, np.arange(len(data)))
+
+
+def _smallest(gaps: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return where the k smallest of each row are and what they are, ties by index.
+
+    The bits of floats that are not negative are ordered like the floats; with the index behind them no two are equal.
+    """
+    keys = np.maximum(gaps, np.float32(0)).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(gaps.shape[1], dtype=np.uint64)
+    near = np.sort(np.partition(keys, k - 1, axis=1)[:, :k], axis=1)
+    return (near & np.uint64(0xFFFFFFFF)).astype(np.int32), (near >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
 
 def preservation(

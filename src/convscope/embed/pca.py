@@ -35,14 +35,28 @@ def pca(vectors: npt.NDArray[Any], components: int = 2) -> tuple[npt.NDArray[np.
     centred = np.asarray(vectors, np.float64)
     centred = centred - centred.mean(0)
     count = min(components, *centred.shape)
-    if centred.shape[1] <= centred.shape[0]:
-        values, axes = np.linalg.eigh(centred.T @ centred)
-        values, axes = values[::-1][:count], axes[:, ::-1][:, :count]
-    else:
-        values, scores = np.linalg.eigh(centred @ centred.T)
-        values, scores = values[::-1][:count], scores[:, ::-1][:, :count]
-        axes = centred.T @ scores / np.sqrt(np.maximum(values, 1e-300))
+    decompose = _from_covariance if centred.shape[1] <= centred.shape[0] else _from_gram
+    points, values, axes = decompose(centred, count)
     largest = axes[np.argmax(np.abs(axes), axis=0), np.arange(count)]
-    axes = axes * np.where(largest < 0, -1.0, 1.0)
     total = float((centred * centred).sum()) or 1.0
-    return (centred @ axes).astype(np.float32), np.maximum(values, 0) / total
+    return (points * np.where(largest < 0, -1.0, 1.0)).astype(np.float32), np.maximum(values, 0) / total
+
+
+Parts = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def _from_covariance(centred: npt.NDArray[np.float64], count: int) -> Parts:
+    """Return points, eigenvalues and axes where there are at least as many vectors as dimensions."""
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :count]
+    return centred @ axes, values[::-1][:count], axes
+
+
+def _from_gram(centred: npt.NDArray[np.float64], count: int) -> Parts:
+    """Return the same where there are fewer; components that rounding alone made have no axis, and points at 0."""
+    values, scores = np.linalg.eigh(centred @ centred.T)
+    values, scores = values[::-1][:count], scores[:, ::-1][:, :count]
+    real = values > max(values[0], 0) * max(centred.shape) * np.finfo(np.float64).eps
+    length = np.sqrt(np.where(real, values, 0))
+    axes = centred.T @ scores / np.where(real, length, np.inf)
+    return scores * length, np.where(real, values, 0), axes

@@ -21,6 +21,8 @@ Callback = Callable[[int, float, npt.NDArray[np.float32]], None]
 MAXIMUM_DENSE: Final = 3000
 EXAGGERATION: Final = 12.0
 EXAGGERATED: Final = 250
+SLOWEST: Final = 50.0
+"""The least learning rate: at less, exaggeration draws a few points together until nothing parts them again."""
 
 
 def tsne(
@@ -111,6 +113,7 @@ def _opentsne(
             n_iter=count,
             exaggeration=exaggeration,
             momentum=momentum,
+            learning_rate=max(len(data) / (exaggeration or 1), SLOWEST),
             callbacks=None if report is None else [report],
             callbacks_every_iters=every,
         )
@@ -165,7 +168,7 @@ def _dense(
     """Gradient descent with momentum and gains (delta-bar-delta), all pairs."""
     joint = np.maximum(_affinities(data, perplexity), 1e-300)
     entropy = float((joint * np.log(joint)).sum())
-    rate = max(len(data) / EXAGGERATION, 50.0)
+    rate = max(len(data) / EXAGGERATION, SLOWEST)
     exaggerated = min(EXAGGERATED, iterations // 3)
     velocity, gains = np.zeros_like(points), np.ones_like(points)
     for iteration in range(1, iterations + 1):

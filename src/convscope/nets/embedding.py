@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from convscope.embed import Embedding
 from convscope.inspect.patches import shrink, tile_size
+from convscope.nets.batches import even_batches, filled_up
 from convscope.nets.data import ImageSet
 
 THUMBNAIL: Final = 48
@@ -36,9 +37,11 @@ def embed(
         ``layer`` and ``network``.
     """
     number = len(images) if count is None else min(count, len(images))
+    size = even_batches(number, _BATCH)
     parts = []
-    for start in range(0, number, _BATCH):
-        values = answer(images.images(start, min(start + _BATCH, number)))
+    for start in range(0, number, size):
+        pixels = images.images(start, min(start + size, number))
+        values = answer(filled_up(pixels, size))[: len(pixels)]
         parts.append(values.mean((2, 3)) if values.ndim == 4 else values.reshape(len(values), -1))
     return Embedding(
         np.concatenate(parts),

@@ -14,6 +14,7 @@ from convscope.nets.nodes import (
     UNDEFINED,
     input_shape,
     output_shape,
+    result_shape,
     saved,
     short_name,
     signed,
@@ -44,11 +45,18 @@ def receptive_fields(roots: Iterable[Node], image: Tensor) -> Fields:
 def _meeting(node: Node, fields: Fields, size: Pair) -> ReceptiveField | None:
     """Return the union of what a node's inputs see."""
     meeting: ReceptiveField | None = None
-    for child, _ in node.next_functions:
+    pointwise = short_name(node) in POINTWISE
+    for child, output in node.next_functions:
         field = fields.get(child) if child is not None else None
-        if field is not None:
+        if child is not None and field is not None:
+            if pointwise and not field.is_global and _space(result_shape(child, output)) != _space(output_shape(node)):
+                field = ReceptiveField.whole(size, "spread over the map")
             meeting = field if meeting is None else meeting.union(field, size)
     return meeting
+
+
+def _space(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    return shape[-2:] if shape is not None else None
 
 
 def _through(node: Node, field: ReceptiveField, size: Pair) -> ReceptiveField:
@@ -57,25 +65,38 @@ def _through(node: Node, field: ReceptiveField, size: Pair) -> ReceptiveField:
         return field
     step = STEPS.get(name)
     after = step(node, field) if step else None
-    if after is not None:
+    if isinstance(after, ReceptiveField):
         return after
-    return ReceptiveField.whole(size, REASONS.get(name, f"{name} is not known to be local"))
+    return ReceptiveField.whole(size, after or REASONS.get(name, f"{name} is not known to be local"))
 
 
-def _convolution(node: Node, field: ReceptiveField) -> ReceptiveField | None:
+def _convolution(node: Node, field: ReceptiveField) -> ReceptiveField | str:
     weight = saved(node, "weight")
-    depends = [child for child, _ in node.next_functions[1:] if child is not None]
-    if saved(node, "transposed") or weight.ndim != 4 or depends:
-        return None
+    if any(child is not None for child, _ in node.next_functions[1:]):
+        return "convolution whose weights depend on the image"
+    if weight.ndim != 4:
+        return f"convolution in {weight.ndim - 2}D: its axes are not rows and columns"
+    if saved(node, "transposed"):
+        return "transposed convolution: the field depends on the position"
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    return field.through(kernel, _pair(node, "stride"), _pair(node, "padding"), _pair(node, "dilation"))
+    return _windows(node, field, kernel, _pair(node, "stride"), _pair(node, "dilation"))
+
+
+def _windows(node: Node, field: ReceptiveField, kernel: Pair, stride: Pair, dilation: Pair) -> ReceptiveField:
+    """Return the field through windows; mirrored pixels that the same window also sees directly do not widen it."""
+    padding = _pair(node, "padding")
+    child = node.next_functions[0][0]
+    rows, columns = _mirrored(child) if child is not None else ((0, 0), (0, 0))
+    down, across = (max(0, (kernel[i] - 1) * dilation[i] - padding[i]) for i in range(2))
+    seen = (-min(rows[0], down), -min(rows[1], down)), (-min(columns[0], across), -min(columns[1], across))
+    return _widened(field, seen).through(kernel, stride, padding, dilation)
 
 
 def _pool(node: Node, field: ReceptiveField) -> ReceptiveField:
     kernel = _pair(node, "kernel_size")
     dilation = _pair(node, "dilation") if saved(node, "dilation") is not None else (1, 1)
     stride = _pair(node, "stride") if saved(node, "stride") else kernel
-    return field.through(kernel, stride, _pair(node, "padding"), dilation)
+    return _windows(node, field, kernel, stride, dilation)
 
 
 def _channel_pool(node: Node, field: ReceptiveField) -> ReceptiveField | None:
@@ -94,9 +115,36 @@ def _adaptive(node: Node, field: ReceptiveField) -> ReceptiveField | None:
 
 
 def _pad(node: Node, field: ReceptiveField) -> ReceptiveField:
-    widths = [int(width) for width in saved(node, "pad") or saved(node, "padding")]
-    left, top = widths[0], widths[2] if len(widths) > 2 else 0
-    return field.through((1, 1), (1, 1), (top, left))
+    (top, _), (left, _) = _padding(node)
+    return _widened(field.through((1, 1), (1, 1), (top, left)), _mirrored(node))
+
+
+Sides = tuple[Pair, Pair]
+"""For rows and for columns, how many positions before and after."""
+
+
+def _padding(node: Node) -> Sides:
+    widths = [signed(width) for width in saved(node, "pad") or saved(node, "padding")]
+    return (widths[2], widths[3]) if len(widths) > 2 else (0, 0), (widths[0], widths[1])
+
+
+def _mirrored(node: Node) -> Sides:
+    """Return how far beyond itself a position of a padded map sees: position −i shows i (reflected) or 0 (repeated)."""
+    times = MIRRORS.get(short_name(node), 0)
+    if not times:
+        return (0, 0), (0, 0)
+    rows, columns = ((times * max(0, after), times * max(0, before)) for before, after in _padding(node))
+    return rows, columns
+
+
+def _widened(field: ReceptiveField, by: Sides) -> ReceptiveField:
+    """Return a field that holds so many more positions of its map on each side."""
+    rows, columns = ((sum(by[i]) * field.stride[i], by[i][0] * field.stride[i]) for i in range(2))
+    return ReceptiveField(
+        (field.size[0] + rows[0], field.size[1] + columns[0]),
+        field.stride,
+        (field.start[0] - rows[1], field.start[1] - columns[1]),
+    )
 
 
 def _slice(node: Node, field: ReceptiveField) -> ReceptiveField | None:
@@ -150,7 +198,10 @@ def _pair(node: Node, name: str) -> Pair:
     return (values[-2], values[-1]) if len(values) > 1 else (values[0], values[0])
 
 
-Step = Callable[[Node, ReceptiveField], ReceptiveField | None]
+MIRRORS: Final = {"ReflectionPad2D": 2, "ReplicationPad2D": 1}
+"""Paddings that show pixels again: how far away, in widths of the padding."""
+
+Step = Callable[[Node, ReceptiveField], ReceptiveField | str | None]
 STEPS: Final[dict[str, Step]] = {
     "Convolution": _convolution,
     **dict.fromkeys(["MaxPool2DWithIndices", "AvgPool2D"], _pool),
@@ -164,7 +215,7 @@ STEPS: Final[dict[str, Step]] = {
     **dict.fromkeys(["Softmax", "LogSoftmax", "Glu"], _over_channels),
     **dict.fromkeys(["NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"], _batch_norm),
 }  # fmt: skip
-"""How a field changes; ``None`` from a step means the whole image."""
+"""How a field changes; a text (why) or ``None`` (see :data:`REASONS`) from a step means the whole image."""
 
 POINTWISE: Final = (frozenset(RECTIFIERS) | frozenset(UNDEFINED) | {
     "Add", "Sub", "Mul", "Div", "Neg", "Alias", "Clone", "ToCopy", "NativeDropout", "Where", "Maximum", "Minimum",
@@ -186,7 +237,6 @@ REASONS: Final[dict[str, str]] = {
     **dict.fromkeys(["Addmm", "Mm"], "fully connected"),
     **dict.fromkeys(["UpsampleNearest2D", "UpsampleBilinear2D", "UpsampleBicubic2D"], _UPSAMPLED),
     "Bmm": "every position meets every other",
-    "Convolution": "transposed convolution: the field depends on the position",
     "NativeBatchNorm": "normalised by the image's own statistics",
     "NativeGroupNorm": "group norm looks at the whole map",
     "NativeLayerNorm": "layer norm looks at the whole map",

@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 from torch import nn
+from torch.fx import GraphModule
 
 from convscope.errors import InputError, not_found
 from convscope.nets import zoo
@@ -16,6 +17,33 @@ from convscope.nets.trace import spare_input
 from convscope.nets.weights import read_weights
 
 _SIZES: Final = (224, 299, 32, 28, 64, 96, 8)
+
+
+def refuse_sealed(network: nn.Module) -> None:
+    """Raise an error for a network whose layers cannot be looked into, or that holds a module of which that is so."""
+    for name, module in network.named_modules():
+        if what := _sealed(module):
+            which = f"module {name!r}" if name else "this network"
+            raise InputError(f"{which} is {what}, which hides its layers; give the torch.nn.Module it was made from")
+
+
+def _sealed(module: nn.Module) -> str:
+    if isinstance(module, torch.jit.ScriptModule):
+        return "a TorchScript module"
+    if isinstance(module, GraphModule) and "eval" in vars(module):  # it can be neither trained nor put to rest
+        return "a module of torch.export"
+    return "compiled" if hasattr(module, "_orig_mod") else ""
+
+
+def does_not_go_through(shape: tuple[int, ...], network: str, error: Exception) -> InputError:
+    """Return the error for an image that a network does not take."""
+    reason = str(error).partition("\n")[0]
+    way_out = (
+        "wrap it into a module that takes one batch of images"
+        if isinstance(error, TypeError)
+        else "give the size of its input: input_shape=(C, H, W), or --input-shape C,H,W"
+    )
+    return InputError(f"an image ({', '.join(map(str, shape))}) does not go through {network} ({reason}); {way_out}")
 
 
 def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
@@ -30,6 +58,8 @@ def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
         try:
             with torch.inference_mode(), frozen(network):
                 network(spare_input(shape, network))
+        except TypeError as error:  # another size would not help
+            raise does_not_go_through(shape, type(network).__name__, error) from error
         except (RuntimeError, ValueError, IndexError, AssertionError):  # what torch raises for sizes that do not fit
             continue
         return shape

@@ -86,6 +86,8 @@ def image_set(images: Any, preprocessing: Preprocessing | None = None) -> ImageS
     if isinstance(images, list | tuple) and images and not np.isscalar(images[0]):
         return _listed(images, preprocessing)
     array = as_numpy(images)
+    if array.ndim and not len(array):
+        raise InputError("no images were given; give at least one")
     if array.dtype == np.uint8:
         return ArrayImages(array, preprocessing=preprocessing)
     if array.dtype.kind == "f":

@@ -7,7 +7,7 @@ A forward pass leaves a graph of nodes behind, whatever way the network was writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -49,6 +49,11 @@ def saved(node: Node, name: str) -> Any:
     return getattr(node, f"_saved_{name}", None)
 
 
+def notes(node: Node) -> dict[str, Any]:
+    """Return what was written at a node, to read and to write."""
+    return cast("dict[str, Any]", node.metadata)
+
+
 def signed(value: int) -> int:
     """Return a saved integer with its sign: some nodes keep −1 as 2⁶⁴ − 1."""
     return value - _UNSIGNED if value >= _UNSIGNED // 2 else value
@@ -56,8 +61,16 @@ def signed(value: int) -> int:
 
 def output_shape(node: Node) -> tuple[int, ...] | None:
     """Return the shape of the (first) tensor a node produced, if torch tells."""
+    return result_shape(node, 0)
+
+
+def result_shape(node: Node, output: int) -> tuple[int, ...] | None:
+    """Return the shape of one of the tensors a node produced, or of the leaf it stands for, if torch tells."""
+    leaf = getattr(node, "variable", None)
+    if isinstance(leaf, Tensor):
+        return tuple(leaf.shape)
     metadata = getattr(node, "_input_metadata", None)
-    return tuple(int(size) for size in metadata[0].shape) if metadata else None
+    return tuple(int(size) for size in metadata[output].shape) if metadata else None
 
 
 def input_shape(node: Node) -> tuple[int, ...] | None:
@@ -75,10 +88,21 @@ def _zero(value: Any) -> bool:
     return value is not None and float(value) == 0
 
 
+def ceiling(node: Node) -> float | None:
+    """Return where a rectifier is cut off: 6 for ReLU6, infinity for a ReLU, ``None`` where it differs by place."""
+    highest = next((value for name in ("max_val", "max") if (value := saved(node, name)) is not None), float("inf"))
+    if isinstance(highest, Tensor):
+        return float(highest.flatten()[0]) if bool((highest == highest.flatten()[0]).all()) else None
+    return float(highest)
+
+
+BELOW: Final = "convscope: value below the threshold"
+"""Under this name a threshold's node keeps what it puts in place of small values, which torch does not save."""
+
 RECTIFIERS: Final[dict[str, Callable[[Node], bool]]] = {
     "Relu": lambda _: True,
-    "Threshold": lambda node: _zero(saved(node, "threshold")),
-    "Clamp": lambda node: _zero(saved(node, "min")),
+    "Threshold": lambda node: _zero(saved(node, "threshold")) and notes(node).get(BELOW) == 0,
+    "Clamp": lambda node: _zero(saved(node, "min")) and ceiling(node) is not None,
     "ClampMin": lambda node: _zero(saved(node, "min")),
     "Hardtanh": lambda node: _zero(saved(node, "min_val")),
 }
@@ -138,7 +162,8 @@ def undefined_name(node: Node) -> str | None:
 def suspicious_name(node: Node) -> str | None:
     """Return the name of an operation that may hide a ReLU, or that nobody knows."""
     name = short_name(node)
-    if name == "Mul" and _is_mask(saved(node, "other"), output_shape(node)):
+    factors = [saved(node, side) for side in ("self", "other")] if name == "Mul" and len(inputs(node)) == 1 else []
+    if any(_is_mask(factor, output_shape(node)) for factor in factors):
         return "mask"
     known = name in LINEAR or name in NORMS or name in PRODUCTS or is_rectifier(node) or name in UNDEFINED
     return None if known else name

@@ -13,12 +13,16 @@ from torch import Tensor, nn
 
 from convscope.inspect import topk
 from convscope.inspect.topk import ChannelTopK
+from convscope.nets.batches import filled_up
 from convscope.nets.data import ImageSet
 from convscope.nets.frozen import Call, Reached, forward, frozen, observed
 from convscope.nets.trace import Tap
 from convscope.scale.plan import Arrays, Shard
 
 States = dict[str, ChannelTopK]
+
+_CANCELS = 20.0
+"""Where the sum of squares is so many times that of the deviations, float32 leaves too few digits of the latter."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,11 @@ class Search:
         states = {name: topk.empty(tap.layer.maps[0], self.k) for name, tap in self.taps.items()}
         for first in range(start, stop, self.batch_size):
             images = self.dataset.images(first, min(first + self.batch_size, stop))
-            self._batch(images, first, states)
+            self._batch(filled_up(images, self.batch_size), len(images), first, states)
         return states
 
-    def _batch(self, images: npt.NDArray[np.float32], first: int, states: States) -> None:
+    def _batch(self, images: npt.NDArray[np.float32], count: int, first: int, states: States) -> None:
+        """Add the first ``count`` images of a batch to the states."""
         left = set(self.taps)
         by_call: dict[Call, list[str]] = {}
         for name, tap in self.taps.items():
@@ -61,7 +66,7 @@ class Search:
         def see(call: Call, _: nn.Module, output: Any) -> None:
             for name in by_call.get(call, ()):
                 # reduced here and now: an in-place ReLU that comes later changes the tensor
-                states[name] = reduced(self.taps[name].read(output), first, states[name])
+                states[name] = reduced(self.taps[name].read(output[:count]), first, states[name])
                 left.discard(name)
             if not left:
                 raise Reached
@@ -79,7 +84,8 @@ def to_tensor(images: npt.NDArray[Any], network: nn.Module) -> Tensor:
     """
     first = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
     pixels = torch.empty(images.shape, dtype=first.dtype, device=first.device)
-    return pixels.copy_(torch.from_numpy(images if images.flags.writeable else images.copy()))
+    native = np.ascontiguousarray(images, images.dtype.newbyteorder("="))
+    return pixels.copy_(torch.from_numpy(native if native.flags.writeable else native.copy()))
 
 
 def reduced(values: Tensor, first: int, state: ChannelTopK) -> ChannelTopK:
@@ -88,6 +94,7 @@ def reduced(values: Tensor, first: int, state: ChannelTopK) -> ChannelTopK:
     All positions are read for their maximum; where it is, is looked up only for the few images that enter the table.
     """
     flat = values.flatten(2)
+    flat = flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat  # which cannot hold their own sums
     scores = np.ascontiguousarray(flat.amax(2).to(torch.float32).cpu().numpy().T)
     k = state.value.shape[1]
     ranked = np.where(np.isnan(scores), -np.inf, scores)  # an image with a NaN in its map never enters
@@ -115,17 +122,31 @@ def _with_moments(batch: ChannelTopK, flat: Tensor, scores: npt.NDArray[np.float
     images, _, places = flat.shape
     total = flat.sum(2).double().sum(0).cpu().numpy()
     squares, positive = _squares_and_positive(flat)
-    mean = total / (images * places)
+    with np.errstate(invalid="ignore"):  # infinite maps have no moments
+        mean = total / (images * places)
+        m2 = np.maximum(squares - total * mean, 0)
+    _around_the_mean(flat, mean, m2, np.flatnonzero(squares > _CANCELS * m2))
     arrays = batch.to_arrays() | {
         "images": np.array(images, np.int64),
         "count": np.array(images * places, np.int64),
         "mean": mean,
-        "m2": np.maximum(squares - images * places * mean**2, 0),
+        "m2": m2,
         "max": scores.max(1).astype(np.float64),
         "positive": positive.astype(np.int64),
         "histogram": topk.count_scores(scores),
     }
     return ChannelTopK.from_arrays(arrays)
+
+
+def _around_the_mean(
+    flat: Tensor, mean: npt.NDArray[np.float64], m2: npt.NDArray[np.float64], channels: npt.NDArray[np.intp]
+) -> None:
+    """Replace the moments of channels whose mean is large against their spread: there the squares cancel."""
+    for part in np.array_split(channels, -(-len(channels) // 16)) if len(channels) else ():
+        values = flat[:, torch.from_numpy(part).to(flat.device)].double()
+        centre = values.mean((0, 2), keepdim=True)
+        mean[part] = centre.flatten().cpu().numpy()
+        m2[part] = (values - centre).square().sum((0, 2)).cpu().numpy()
 
 
 def _squares_and_positive(flat: Tensor) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

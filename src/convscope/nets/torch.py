@@ -30,10 +30,11 @@ except ModuleNotFoundError as error:
     raise missing_extra("torch", "torch", "looking inside a network") from error
 
 from convscope.nets import backward, search, zoo
-from convscope.nets.find import find_input_shape, from_import_path, move
+from convscope.nets.batches import even_batches, in_batches
+from convscope.nets.find import does_not_go_through, find_input_shape, from_import_path, move, refuse_sealed
 from convscope.nets.frozen import Call, Reached, forward, frozen, observed
 from convscope.nets.rules import find_rule
-from convscope.nets.trace import Tap, Trace, spare_input, trace
+from convscope.nets.trace import ROOT, Tap, Trace, only_tensor, spare_input, trace
 
 _PIXELS_AT_ONCE = 32 * 224 * 224
 
@@ -84,6 +85,7 @@ class Model:
             self.name = name or type(self.network).__name__
         else:
             raise InputError(f"expected a torch.nn.Module or a name, got {type(network).__name__}")
+        refuse_sealed(self.network)
         if device is not None:
             move(self.network, device)
         self.preprocessing = preprocessing
@@ -101,13 +103,11 @@ class Model:
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
             if isinstance(error, ConvscopeError):
                 raise
-            reason = str(error).partition("\n")[0]
-            shape = _listed(self.input_shape)
-            raise InputError(f"an image ({shape}) does not go through {self.name} ({reason})") from error
+            raise does_not_go_through(self.input_shape, self.name, error) from error
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The modules without children, in the order in which they are executed."""
+        """The modules without children, in the order in which they are executed; the whole network is ``.network``."""
         return self._trace.layers
 
     def layer(self, name: str) -> Layer:
@@ -123,8 +123,10 @@ class Model:
     def filters(self, layer: str) -> npt.NDArray[np.float32]:
         """Return the weights of a convolution or a linear layer as ``(O, I, kh, kw)``."""
         self.layer(layer)
-        module = self.network.get_submodule(layer.partition(":")[0]) if layer != "network" else self.network
-        weight = getattr(module, "weight", None)
+        name = layer.partition(":")[0]
+        module = self.network if name == ROOT else self.network.get_submodule(name)
+        with torch.no_grad(), frozen(self.network):  # spectral norm in training would take a step
+            weight = getattr(module, "weight", None)
         if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 4):
             raise InputError(f"layer {layer!r} ({type(module).__name__}) has no filters; choose a convolution")
         array = weight.detach().float().cpu().numpy()
@@ -145,10 +147,9 @@ class Model:
         names = [layer] if isinstance(layer, str) else list(layer)
         taps = {name: self._trace.tap(name, self.name, after_rectifier=False) for name in names}
         parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
-        pixels = self._input(images)
-        for start in range(0, len(pixels), self._images_at_once):
-            for name, values in self._observe(pixels[start : start + self._images_at_once], taps).items():
-                parts[name].append(values)
+        for pixels, count in in_batches(self._input(images), self._images_at_once):
+            for name, values in self._observe(pixels, taps).items():
+                parts[name].append(values[:count])
         whole = {name: np.concatenate(values) for name, values in parts.items()}
         return whole[layer] if isinstance(layer, str) else whole
 
@@ -158,7 +159,7 @@ class Model:
         def see(call: Call, _: nn.Module, output: Any) -> None:
             for name, tap in taps.items():
                 if tap.call == call:  # a copy: a later in-place ReLU changes the tensor
-                    found[name] = output.detach().cpu().numpy().copy()
+                    found[name] = as_numpy(output).copy()
             if len(found) == len(taps):
                 raise Reached
 
@@ -168,13 +169,13 @@ class Model:
         return found
 
     def logits(self, images: Any) -> npt.NDArray[np.float32]:
-        """Return what the whole network says to images, ``(N, classes)``."""
-        pixels = self._input(images)
+        """Return what the whole network says to images, ``(N, classes)``; it may wrap that into a tuple or a dict."""
+        self._trace  # noqa: B018 - says it where an image does not go through
         parts = []
         with torch.inference_mode(), frozen(self.network):
-            for start in range(0, len(pixels), self._images_at_once):
-                part = search.to_tensor(pixels[start : start + self._images_at_once], self.network)
-                parts.append(self.network(part).float().cpu().numpy())
+            for pixels, count in in_batches(self._input(images), self._images_at_once):
+                said = only_tensor(self.network(search.to_tensor(pixels, self.network)), self.name)
+                parts.append(said[:count].float().cpu().numpy())
         return np.concatenate(parts)
 
     def predict(self, images: Any) -> npt.NDArray[np.float64]:
@@ -209,7 +210,7 @@ class Model:
         k
             How many images are kept for each channel.
         batch_size
-            How many images go through the network at once; by default as many as 32 of 224×224 have pixels.
+            How many images go through the network at most at once; by default as many as 32 of 224×224 have pixels.
         shard_size
             How many images make a shard, between which checkpoints and progress fall; by default 4 batches.
         checkpoint
@@ -230,10 +231,10 @@ class Model:
             raise InputError(f"k is at least 1, got {k}")
         dataset = self._images(dataset)
         taps = self._taps(layers)
-        batch = batch_size or min(512, self._images_at_once)
-        plan = Plan.of(
-            len(dataset), shard_size or 4 * batch, self._about(dataset, taps, k, batch) if checkpoint else {}
-        )
+        shard = min(shard_size or len(dataset), len(dataset))
+        batch = min(batch_size, shard) if batch_size else even_batches(shard, min(512, self._images_at_once))
+        about = self._about(dataset, taps, k, batch) if checkpoint else {}
+        plan = Plan.of(len(dataset), shard_size or 4 * batch, about)
         work = search.Search(self.network, dataset, taps, k, batch)
 
         def result(states: search.States) -> dict[str, TopK]:
@@ -387,11 +388,13 @@ class Model:
     def _input(self, images: Any) -> npt.NDArray[Any]:
         """Return images as the network's input, ``(N, C, H, W)``."""
         array = as_numpy(images)
+        if array.ndim and not len(array):
+            raise InputError("no images were given; give at least one")
         if array.dtype == np.uint8 and self.preprocessing is not None:
             pictures = array[None] if array.ndim == 3 else array
             array = np.stack([self.preprocessing.to_input(picture) for picture in pictures])
         array = array[None] if array.ndim == 3 else array
-        if array.ndim != 4 or array.shape[1:] != tuple(self.input_shape) or not len(array):
+        if array.ndim != 4 or array.shape[1:] != tuple(self.input_shape):
             raise InputError(f"{self.name} takes images (N, {_listed(self.input_shape)}), got {as_numpy(images).shape}")
         return array
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+from torch.nn.utils import parametrize
 
 from convscope.errors import InputError, not_found
 from convscope.inspect.layers import Layer
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.nets.fields import receptive_fields
 from convscope.nets.frozen import Call, forward, frozen, observed, watching_gradients
-from convscope.nets.nodes import inputs, is_rectifier, saved, topological
+from convscope.nets.nodes import ceiling, inputs, is_rectifier, topological
+
+ROOT: Final = ".network"
+"""What the whole network is called among its layers; no module inside can have a name that begins with a dot."""
 
 
 @dataclass(frozen=True)
@@ -100,30 +104,45 @@ def trace(network: nn.Module, images: Tensor) -> Trace:
         if isinstance(output, Tensor):
             seen.append(_Seen(call, module, tuple(output.shape[1:]), output.grad_fn))
 
-    with watching_gradients(), frozen(network), observed(network, None, see):
+    with watching_gradients(), frozen(network):
         image = images.detach().clone().requires_grad_(True)  # noqa: FBT003
-        output = forward(network, image)
-        roots = [*_nodes(output), *(s.node for s in seen if s.node is not None)]
+        with observed(network, None, see):
+            output = forward(network, image)
+        if not seen:
+            raise InputError("no module of this network could be observed; give a network made of torch.nn modules")
+        # what is read from the graph may run checkpointed modules again: nobody looks any more, but they are frozen
+        roots = [node for part in tensors(output) if (node := part.grad_fn) is not None]
+        roots += [s.node for s in seen if s.node is not None]
         fields = receptive_fields(roots, image)
-    if not seen:
-        raise InputError("no module of this network could be observed; give a network made of torch.nn modules")
-    return _assemble(seen, fields, topological(roots), (int(images.shape[-2]), int(images.shape[-1])))
+        return _assemble(seen, fields, topological(roots), (int(images.shape[-2]), int(images.shape[-1])))
 
 
-def _nodes(output: Any) -> Iterable[Node]:
-    """Yield the graph's nodes of all tensors in a network's output, however it is nested."""
+def tensors(output: Any) -> Iterator[Tensor]:
+    """Yield all tensors in a network's output, however it is nested."""
     if isinstance(output, Tensor):
-        yield from [output.grad_fn] if output.grad_fn is not None else []
+        yield output
     elif isinstance(output, dict):
-        yield from _nodes(list(output.values()))
+        yield from tensors(list(output.values()))
     elif isinstance(output, list | tuple):
         for part in output:
-            yield from _nodes(part)
+            yield from tensors(part)
+
+
+def only_tensor(output: Any, network: str) -> Tensor:
+    """Return the one tensor that a network puts out, however it is wrapped."""
+    found = list(tensors(output))
+    if len(found) == 1:
+        return found[0]
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
+    raise InputError(
+        f"{network} puts out {len(found)} tensors ({shapes}) in a {type(output).__name__}, not the logits alone; "
+        "wrap it into a module that returns those"
+    )
 
 
 def _assemble(seen: list[_Seen], fields: dict[Node, ReceptiveField], nodes: list[Node], size: tuple[int, int]) -> Trace:
     layers = {_name(s.call): _layer(s, fields, size) for s in seen}
-    leaves = {_name(s.call): s for s in seen if not any(s.module.children())}
+    leaves = {_name(s.call): s for s in seen if _is_leaf(s.module)}
     rectified = {inputs(node)[0]: node for node in nodes if is_rectifier(node) and inputs(node)}
     modules_of = {s.node: s for s in reversed(list(leaves.values())) if s.node is not None}
     after = {}
@@ -144,13 +163,23 @@ def _tap_after(layer: Layer, seen: _Seen, rectifier: Node, module: _Seen | None)
     """Read a ReLU module's own output where there is one, which saves doing its work twice."""
     if module is not None and module.shape == seen.shape:
         return Tap(layer, module.call)
-    ceiling = saved(rectifier, "max_val") or saved(rectifier, "max")
-    return Tap(layer, seen.call, rectify=True, ceiling=float("inf") if ceiling is None else float(ceiling))
+    highest = ceiling(rectifier)
+    return Tap(layer, seen.call, rectify=True, ceiling=float("inf") if highest is None else highest)
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Whether a module holds no others, or only those that compute its parametrised weights."""
+    return all(name == "parametrizations" for name, _ in module.named_children())
+
+
+def _kind(module: nn.Module) -> str:
+    kind = parametrize.type_before_parametrizations(module) if parametrize.is_parametrized(module) else type(module)
+    return kind.__name__
 
 
 def _name(call: Call) -> str:
     name, count = call
-    name = name or "network"
+    name = name or ROOT
     return name if count == 1 else f"{name}:{count}"
 
 
@@ -161,7 +190,7 @@ def _layer(seen: _Seen, fields: dict[Node, ReceptiveField], size: tuple[int, int
     elif len(seen.shape) != 3 and not field.is_global:
         field = ReceptiveField.whole(size, "not a map")
     parameters = sum(p.numel() for p in seen.module.parameters())
-    return Layer(_name(seen.call), type(seen.module).__name__, seen.shape, parameters, field, _macs(seen))
+    return Layer(_name(seen.call), _kind(seen.module), seen.shape, parameters, field, _macs(seen))
 
 
 def _macs(seen: _Seen) -> int:

@@ -33,7 +33,7 @@ def read_weights(path: Path) -> Weights:
         If it is of another kind, or holds anything but arrays.
     """
     if not path.is_file():
-        raise NotFoundError(f"no file of weights {str(path)!r}")
+        raise NotFoundError(f"no file of weights {str(path)!r}; give the path of one ({', '.join(READERS)})")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise FormatError(f"weights are read from {', '.join(READERS)}, not from {path.suffix!r}: {path}")

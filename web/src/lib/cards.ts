@@ -4,7 +4,7 @@ import { isAbort } from "./frame";
 export interface LazyCard {
   readonly el: HTMLElement;
   /** Fetch what is new and draw it. */
-  refresh(signal: AbortSignal): Promise<void>;
+  refresh(): Promise<void>;
   fail(error: unknown): void;
   destroy(): void;
 }
@@ -12,7 +12,6 @@ export interface LazyCard {
 export class LazyCards<C extends LazyCard> {
   readonly #cards = new Map<string, C>();
   readonly #visible = new Set<C>();
-  readonly #controller = new AbortController();
   readonly #observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "240px" });
   #working = 0;
 
@@ -39,7 +38,6 @@ export class LazyCards<C extends LazyCard> {
   }
 
   destroy(): void {
-    this.#controller.abort();
     this.#observer.disconnect();
     for (const [key, card] of this.#cards) this.#forget(key, card);
   }
@@ -67,7 +65,7 @@ export class LazyCards<C extends LazyCard> {
   #refresh(card: C): void {
     this.#working++;
     card
-      .refresh(this.#controller.signal)
+      .refresh()
       .catch((error: unknown) => {
         if (!isAbort(error)) card.fail(error);
       })

@@ -80,6 +80,10 @@ export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 
 export const reducedMotion = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** Whether replacing `el` takes the focus away: it is inside, or nowhere. */
+export const focusIsIn = (el: HTMLElement): boolean =>
+  el.isConnected && (document.activeElement === document.body || el.contains(document.activeElement));
+
 /** Whether `event` is typed into a field, where shortcuts must not act. */
 export function isTyping(event: Event): boolean {
   const target = event.target;

@@ -14,9 +14,18 @@ export function filterShape(weight: Tensor): FilterShape {
   return { out, input, height, width };
 }
 
+/** The inputs that are red, green and blue. */
+export type Colours = readonly [number, number, number];
+
+/** Which inputs of a layer are colours: those of a first layer with three, in the order its network was trained with. */
+export function coloursOf(inputs: number, order: unknown): Colours | null {
+  if (inputs !== 3) return null;
+  return order === "BGR" ? [2, 1, 0] : [0, 1, 2];
+}
+
 /** How a filter is drawn: its three inputs as red, green, blue; one input slice; or the slice with the largest norm. */
 export type Drawing =
-  | { readonly kind: "colour" }
+  | { readonly kind: "colour"; readonly inputs: Colours }
   | { readonly kind: "slice"; readonly input: number }
   | { readonly kind: "strongest" };
 
@@ -31,7 +40,7 @@ export function filterPixels(weight: Tensor, o: number, drawing: Drawing, scale:
   const colours = table("diverging");
   for (let p = 0; p < area; p++) {
     for (let c = 0; c < 3; c++) {
-      const from = drawing.kind === "colour" ? c : slice;
+      const from = drawing.kind === "colour" ? drawing.inputs[c] : slice;
       const index = signedIndex(weight.data[start + from * area + p], scale);
       image.data[4 * p + c] = drawing.kind === "colour" ? index : colours[3 * index + c];
     }

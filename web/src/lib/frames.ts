@@ -25,12 +25,22 @@ export function scaleToFit(points: ArrayLike<number>, dimensions: number): Float
   return out.map((value) => value / radius);
 }
 
+/** Why an array of this shape and length cannot place `count` points; empty if it can. */
+export function misfit(shape: readonly number[], length: number, count: number): string {
+  const [n = 0, dimensions = 0] = shape;
+  if (shape.length !== 2 || dimensions < 1 || length !== n * dimensions)
+    return `positions of shape ${shape.join(" × ") || "()"} place no points`;
+  return n === count ? "" : `${n} positions do not fit the ${count} points of the embedding`;
+}
+
 export class FrameStore {
   readonly #frames = new Map<string, Promise<ProjectionFrame>>();
 
   constructor(
     private readonly source: Source,
     private readonly run: string,
+    /** How many points the embedding has. */
+    private readonly count: number,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -44,12 +54,25 @@ export class FrameStore {
     return frame;
   }
 
+  /** The divergences of these frames, fetched one after the other; frames that cannot be had are left out. */
+  async divergence(records: readonly RecordInfo[]): Promise<number[]> {
+    const values: number[] = [];
+    for (const record of records) {
+      if (this.signal.aborted) return values;
+      const frame = await this.get(record).catch(() => undefined);
+      if (typeof frame?.meta.kl === "number") values.push(frame.meta.kl);
+    }
+    return values;
+  }
+
   async #fetch(id: string): Promise<ProjectionFrame> {
     const [record, arrays] = await Promise.all([
       this.source.record(this.run, id, this.signal),
       this.source.arrays(this.run, id, ["points"], this.signal),
     ]);
     const { shape, data } = arrays.points;
+    const problem = misfit(shape, data.length, this.count);
+    if (problem) throw new Error(`${record.tag}, step ${record.step}: ${problem}`);
     return { points: scaleToFit(data, shape[1]), flat: shape[1] < 3, meta: record.meta };
   }
 }

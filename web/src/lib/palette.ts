@@ -8,8 +8,8 @@ const LIGHT = [
   "#d55e00",
   "#009472",
   "#c2609a",
-  "#b88400",
-  "#2f9fd8",
+  "#b07e00",
+  "#2690c8",
   "#6a5acd",
   "#8c5a2b",
   "#7a8a00",
@@ -35,7 +35,7 @@ const DARK = [
 /** The colour of category `index`; categories past the twelfth start again. */
 export function categorical(index: number, theme: Theme): string {
   const colours = theme === "dark" ? DARK : LIGHT;
-  return index < 0 ? (theme === "dark" ? "#6b7686" : "#9a968f") : colours[index % colours.length];
+  return index < 0 ? (theme === "dark" ? "#6b7686" : "#8b867e") : colours[index % colours.length];
 }
 
 /** The colour of a class: more classes than colours get none, since a colour would not tell them apart. */

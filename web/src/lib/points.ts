@@ -68,6 +68,16 @@ export async function fetchEmbedding(
   };
 }
 
+/** The class that an address isolates; none, and why, where it names no class of the points. */
+export function classOf(
+  { label }: Pick<EmbeddingData, "label">,
+  wanted: string | undefined,
+): { label: number | null; note: string } {
+  if (wanted === undefined) return { label: null, note: "" };
+  const known = /^-?\d+$/.test(wanted) && label.includes(Number(wanted));
+  return known ? { label: Number(wanted), note: "" } : { label: null, note: `No class “${wanted}” here.` };
+}
+
 type Meta = Readonly<Record<string, Json>>;
 
 const METHODS: Readonly<Record<string, string>> = { tsne: "t-SNE", pca: "PCA", umap: "UMAP" };

@@ -1,54 +1,178 @@
-// A curve that grows: fetched once, then only what was added.
-import type { NumberArray, Scalars } from "../source/source";
+// Series that grow: fetched once, then only what was added.
+import type { Histograms, Images, NumberArray, Scalars } from "../source/source";
 
 export type XAxis = "step" | "relative" | "wall";
 
-export class GrowingSeries {
+/** Numbers to which more are appended, in an array of twice the size whenever it is full. */
+class Growing {
   length = 0;
-  #step = new Float64Array(256);
-  #wall = new Float64Array(256);
-  #value = new Float64Array(256);
+  #data = new Float64Array(256);
+
+  append(numbers: ArrayLike<number>): void {
+    const length = this.length + numbers.length;
+    if (length > this.#data.length) {
+      const larger = new Float64Array(Math.max(length, 2 * this.#data.length));
+      larger.set(this.data);
+      this.#data = larger;
+    }
+    this.#data.set(numbers, this.length);
+    this.length = length;
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  get data(): NumberArray {
+    return this.#data.subarray(0, this.length);
+  }
+}
+
+export class GrowingSeries {
+  readonly #step = new Growing();
+  readonly #wall = new Growing();
+  readonly #value = new Growing();
 
   append(points: Scalars): void {
-    const added = points.value.length;
-    this.#reserve(this.length + added);
-    this.#step.set(points.step, this.length);
-    this.#wall.set(points.wallTime, this.length);
-    this.#value.set(points.value, this.length);
-    this.length += added;
+    this.#step.append(points.step);
+    this.#wall.append(points.wallTime);
+    this.#value.append(points.value);
+  }
+
+  clear(): void {
+    for (const one of [this.#step, this.#wall, this.#value]) one.clear();
+  }
+
+  get length(): number {
+    return this.#value.length;
   }
 
   get step(): NumberArray {
-    return this.#step.subarray(0, this.length);
+    return this.#step.data;
   }
 
   get wallTime(): NumberArray {
-    return this.#wall.subarray(0, this.length);
+    return this.#wall.data;
   }
 
   get value(): NumberArray {
-    return this.#value.subarray(0, this.length);
+    return this.#value.data;
   }
 
   /** The x values of an axis; relative time is in seconds since the first point. */
   x(axis: XAxis): NumberArray {
     if (axis === "step") return this.step;
     if (axis === "wall") return this.wallTime;
-    const start = this.#wall[0];
-    return this.wallTime.map((time) => time - start);
-  }
-
-  #reserve(length: number): void {
-    if (length <= this.#value.length) return;
-    const size = Math.max(length, 2 * this.#value.length);
-    this.#step = grown(this.#step, size);
-    this.#wall = grown(this.#wall, size);
-    this.#value = grown(this.#value, size);
+    const wall = this.wallTime;
+    return wall.map((time) => time - wall[0]);
   }
 }
 
-function grown(array: Float64Array<ArrayBuffer>, size: number): Float64Array<ArrayBuffer> {
-  const out = new Float64Array(size);
-  out.set(array);
-  return out;
+export class GrowingHistograms {
+  readonly #step = new Growing();
+  readonly #wall = new Growing();
+  readonly #stats = new Growing();
+  readonly #offset = new Growing();
+  readonly #limit = new Growing();
+  readonly #count = new Growing();
+
+  constructor() {
+    this.#offset.append([0]);
+  }
+
+  append(part: Histograms): void {
+    const start = this.#limit.length;
+    this.#step.append(part.step);
+    this.#wall.append(part.wallTime);
+    this.#stats.append(part.stats);
+    this.#offset.append(Array.from(part.offset.subarray(1), (end) => start + end));
+    this.#limit.append(part.limit);
+    this.#count.append(part.count);
+  }
+
+  clear(): void {
+    for (const one of [this.#step, this.#wall, this.#stats, this.#limit, this.#count, this.#offset])
+      one.clear();
+    this.#offset.append([0]);
+  }
+
+  get length(): number {
+    return this.#step.length;
+  }
+
+  get all(): Histograms {
+    return {
+      step: this.#step.data,
+      wallTime: this.#wall.data,
+      stats: this.#stats.data,
+      offset: this.#offset.data,
+      limit: this.#limit.data,
+      count: this.#count.data,
+    };
+  }
+}
+
+export class GrowingImages {
+  readonly #step = new Growing();
+  readonly #wall = new Growing();
+  readonly #size = new Growing();
+
+  append(part: Images): void {
+    this.#step.append(part.step);
+    this.#wall.append(part.wallTime);
+    this.#size.append(part.size);
+  }
+
+  clear(): void {
+    for (const one of [this.#step, this.#wall, this.#size]) one.clear();
+  }
+
+  get length(): number {
+    return this.#step.length;
+  }
+
+  get all(): Images {
+    return { step: this.#step.data, wallTime: this.#wall.data, size: this.#size.data };
+  }
+}
+
+export interface Growable<P> {
+  readonly length: number;
+  append(part: P): void;
+  clear(): void;
+}
+
+/** Keeps a series up to date: asks for what follows the part that is here, one question at a time. */
+export class Follower<P> {
+  #pending: Promise<void> | undefined;
+  #known = 0;
+
+  constructor(
+    readonly series: Growable<P>,
+    private readonly fetch: (start: number) => Promise<P>,
+  ) {}
+
+  /** Fetch until `count` entries are here, or the source has no more; fewer than before: the series began anew. */
+  async reach(count: number): Promise<void> {
+    const anew = count < this.#known;
+    this.#known = count;
+    if (anew) {
+      await this.#pending;
+      this.series.clear();
+    }
+    while (this.series.length < count) {
+      const before = this.series.length;
+      this.#pending ??= this.#grow();
+      await this.#pending;
+      if (this.series.length === before) return;
+    }
+  }
+
+  async #grow(): Promise<void> {
+    try {
+      this.series.append(await this.fetch(this.series.length));
+    } finally {
+      this.#pending = undefined;
+    }
+  }
 }

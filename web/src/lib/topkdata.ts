@@ -119,7 +119,13 @@ export async function fetchTopK(
     rule: text(record.meta.rule),
     report: text(record.meta.rule_report),
     part: (channel, rank, sheet) =>
-      insidePart(arrays.box.data, 4 * (channel * k + rank), input, sheet.tile, record.meta.whole_image === true),
+      insidePart(
+        arrays.box.data,
+        4 * (channel * k + rank),
+        input,
+        sheet.tile,
+        record.meta.whole_image === true,
+      ),
     className,
     classColour: (one, theme) => classColour(one, classes.length, theme),
     classNames: (channel) =>

@@ -1,9 +1,9 @@
 // A map of the data set: points that the network places near each other, as thumbnails, with search and neighbours.
-import { type Detail, PointsScene } from "../gl/points";
+import { PointsScene } from "../gl/points";
 import { WebGLMissing } from "../gl/stage";
 import { buildAtlas } from "../lib/atlas";
-import { chooseRun, chooseTag, recordsOf, tagsOf } from "../lib/catalog";
-import { type Control, Player, segmented, select } from "../lib/controls";
+import { choose, projectionsOf, recordsOf } from "../lib/catalog";
+import { Player } from "../lib/controls";
 import { h, isTyping, put } from "../lib/dom";
 import { count, plural } from "../lib/format";
 import { empty, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
@@ -12,16 +12,16 @@ import { statesOf } from "../lib/highlight";
 import { Loader } from "../lib/loader";
 import { Motion } from "../lib/motion";
 import { classRgb } from "../lib/palette";
-import { type EmbeddingData, embeddingFacts, fetchEmbedding, methodName, origin } from "../lib/points";
-import { choiceOf, numberOf } from "../lib/route";
+import { classOf, type EmbeddingData, embeddingFacts, fetchEmbedding, origin } from "../lib/points";
+import { choiceOf, numberOf, type Place, placeOf } from "../lib/route";
 import { bestTier, type Matches, search, TIERS, type Tier } from "../lib/search";
 import { PictureCache } from "../lib/sheet";
 import { Tooltip } from "../lib/tooltip";
 import type { RecordInfo, RunInfo, Source } from "../source/source";
 import { PointsPanel } from "./panels/points";
+import { DETAILS, PointTools } from "./panels/pointtools";
 import type { Mount, View, ViewState } from "./view";
 
-const DETAILS: readonly Detail[] = ["auto", "dots", "thumbnails"];
 const EXPLAIN =
   "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
 const NONE: Matches = { exact: [], word: [], part: [] };
@@ -43,15 +43,16 @@ class EmbeddingView implements View {
   readonly #badge = h("p", { class: "scene-badge num", "data-testid": "points" });
   readonly #panel: PointsPanel;
   readonly #player: Player;
-  readonly #detail: Control<Detail>;
+  readonly #tools: PointTools;
   readonly #keys = (event: KeyboardEvent): void => this.#key(event);
   #controller = new AbortController();
   #run: RunInfo | undefined;
+  #note = "";
   #data: EmbeddingData | undefined;
   #scene: PointsScene | undefined;
   #frames: FrameStore | undefined;
   #records: readonly RecordInfo[] = [];
-  #tags: readonly string[] = [];
+  #projections: ReadonlyMap<string, readonly RecordInfo[]> = new Map();
   #shown = "";
   #current: ProjectionFrame | undefined;
   #matches: Matches = NONE;
@@ -67,16 +68,10 @@ class EmbeddingView implements View {
   ) {
     this.#frame = new Frame(el);
     this.#player = new Player("Iteration", (at) => this.#seek(at), PLAY_MS);
-    this.#detail = segmented<Detail>(
-      "Draw",
-      [
-        { value: "auto", text: "Auto", title: "Dots far away, thumbnails near" },
-        { value: "dots", text: "Dots" },
-        { value: "thumbnails", text: "Thumbnails" },
-      ],
-      "auto",
-      (v) => state.navigate({ draw: v === "auto" ? null : v }, true),
-    );
+    this.#tools = new PointTools(this.#frame.tools, this.#player.el, {
+      navigate: (change, replace) => this.state.navigate(change, replace),
+      fit: () => this.#scene?.orbit.reset(),
+    });
     this.#panel = new PointsPanel(source, this.#pictures, {
       navigate: (change) => this.state.navigate(change, true),
       focus: (indices) => this.#scene?.focus(indices),
@@ -91,13 +86,13 @@ class EmbeddingView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { route, index } = state;
-    this.#run = chooseRun(index, "embedding", route.params.run);
-    const tag = this.#run && chooseTag(this.#run, "embedding", route.params.tag);
-    if (!this.#run || !tag) return this.#showEmpty();
-    const record = recordsOf(this.#run, "embedding", tag).at(-1);
-    if (!record) return;
-    this.#tags = tagsOf(this.#run, "projection").filter((name) => name.startsWith(`${tag}/`));
-    if (this.#loader.isNew(`${this.#run.name}/${record.id}`)) this.#load(this.#run, record);
+    const { run, tag, note } = choose(index, "embedding", route.params);
+    this.#run = run;
+    this.#note = note;
+    const record = run && tag ? recordsOf(run, "embedding", tag).at(-1) : undefined;
+    if (!run || !record) return this.#showEmpty();
+    this.#projections = projectionsOf(run, record);
+    if (this.#loader.isNew(`${run.name}/${record.id}`)) this.#load(run, record);
     else if (this.#data) this.#paint(this.#data);
   }
 
@@ -124,11 +119,15 @@ class EmbeddingView implements View {
     this.#current = undefined;
     this.#prefetched = 0;
     this.#fetching = false;
+    this.state.crumb("");
   }
 
   #showEmpty(): void {
+    this.#clear();
+    this.#loader.stop();
+    this.#frame.note();
     this.#frame.head({ view: "Embedding", explain: EXPLAIN });
-    put(this.#frame.tools);
+    this.#tools.hide();
     put(
       this.#frame.body,
       empty(
@@ -143,12 +142,15 @@ class EmbeddingView implements View {
 
   #load(run: RunInfo, record: RecordInfo): void {
     this.#clear();
+    this.#frame.note(this.#note);
+    this.#frame.head({ view: "Embedding", tag: record.tag, ...this.#origin(), explain: EXPLAIN });
+    this.#tools.hide();
     put(this.#frame.body, loading(record.tag));
     this.#loader.run(
       (signal) => fetchEmbedding(this.source, run.name, record.id, signal),
       (data) => {
         this.#data = data;
-        this.#frames = new FrameStore(this.source, run.name, this.#controller.signal);
+        this.#frames = new FrameStore(this.source, run.name, data.count, this.#controller.signal);
         this.#open(run, data);
       },
       (error) => put(this.#frame.body, failed(error)),
@@ -190,14 +192,13 @@ class EmbeddingView implements View {
 
   #paint(data: EmbeddingData): void {
     const { route, theme } = this.state;
-    const tag =
-      this.#tags.find((name) => name === `${data.record.tag}/${route.params.proj}`) ??
-      this.#tags.find((name) => name.endsWith("/tsne")) ??
-      this.#tags[0];
-    this.#records = tag && this.#run ? recordsOf(this.#run, "projection", tag) : [];
-    this.#tools(data, tag);
-    this.#scene?.setDetail(choiceOf(route, "draw", DETAILS));
-    this.#detail.set(choiceOf(route, "draw", DETAILS));
+    const tags = [...this.#projections.keys()];
+    const wanted = [`${data.record.tag}/${route.params.proj}`, `${data.record.tag}/tsne`, tags[0]];
+    const tag = wanted.find((name) => tags.includes(name));
+    this.#records = this.#projections.get(tag ?? "") ?? [];
+    const detail = choiceOf(route, "draw", DETAILS);
+    this.#scene?.setDetail(detail);
+    this.#tools.show(data.record.tag, tags, tag, detail);
     this.#colours(data, theme);
     this.#find(data);
     this.#highlight(data);
@@ -209,32 +210,13 @@ class EmbeddingView implements View {
     }
   }
 
-  #tools(data: EmbeddingData, tag: string | undefined): void {
-    const key = `${this.#tags.join()}|${tag}`;
-    if (this.#frame.tools.dataset.key === key) return;
-    this.#frame.tools.dataset.key = key;
-    const options = this.#tags
-      .map((name) => name.slice(data.record.tag.length + 1))
-      .map((value) => ({ value, text: methodName(value) }));
-    const chosen = tag?.slice(data.record.tag.length + 1) ?? "";
-    const projection =
-      options.length > 1
-        ? select("Projection", options, chosen, (value) => this.state.navigate({ proj: value, step: null }))
-        : null;
-    const fit = h(
-      "button",
-      { type: "button", class: "button", onclick: () => this.#scene?.orbit.reset() },
-      "Fit",
-    );
-    put(this.#frame.tools, projection?.el, this.#detail.el, this.#player.el, fit);
-  }
-
   #colours(data: EmbeddingData, theme: ViewState["theme"]): void {
     if (this.#host.dataset.theme === theme && this.#painted === data.record.id) return;
     this.#host.dataset.theme = theme;
     this.#painted = data.record.id;
-    const rgb = new Float32Array(3 * data.count);
-    for (let i = 0; i < data.count; i++) rgb.set(classRgb(data.label[i], data.classes.length, theme), 3 * i);
+    const rgb = Float32Array.from(
+      Array.from(data.label, (one) => classRgb(one, data.classes.length, theme)).flat(),
+    );
     // The theme attribute is on the document by the time this runs; the style is read from the scene itself.
     requestAnimationFrame(() =>
       this.#scene?.setColours(
@@ -263,8 +245,10 @@ class EmbeddingView implements View {
   #highlight(data: EmbeddingData): void {
     const { route } = this.state;
     const tier = this.#query.trim() ? this.#tier() : null;
-    const chosen = numberOf(route, "point", -1);
-    const label = route.params.class === undefined ? null : numberOf(route, "class", -1);
+    const { at: chosen, note } = this.#point(data);
+    const { label, note: unknown } = classOf(data, route.params.class);
+    this.#frame.note(this.#note, note, unknown);
+    this.state.crumb(chosen < 0 ? "" : `point ${chosen}`);
     const matches = this.#query.trim() ? new Set(tier ? this.#matches[tier] : []) : null;
     const near = chosen < 0 ? null : new Set(data.neighboursOf(chosen).map(({ index }) => index));
     this.#scene?.setStates(statesOf(data.label, { matches, label, near }));
@@ -278,6 +262,8 @@ class EmbeddingView implements View {
       theme: this.state.theme,
     });
   }
+
+  #point = (data: EmbeddingData): Place => placeOf(this.state.route, "point", data.count, "point");
 
   /** Show the frame of the address, the newest if it names none. */
   #step(): void {
@@ -303,7 +289,9 @@ class EmbeddingView implements View {
         if (this.#shown === record.id && this.#data) this.#moveTo(frame, record, this.#data);
       },
       (error: unknown) => {
-        if (!isAbort(error)) put(this.#badge, messageOf(error));
+        if (isAbort(error) || this.#shown !== record.id) return;
+        put(this.#badge, messageOf(error));
+        this.state.ready();
       },
     );
   }
@@ -324,9 +312,9 @@ class EmbeddingView implements View {
 
   #first(data: EmbeddingData): void {
     const tier = this.#tier();
-    const chosen = numberOf(this.state.route, "point", -1);
+    const { at: chosen } = this.#point(data);
     if (tier) this.#scene?.focus(this.#matches[tier]);
-    else if (chosen >= 0 && chosen < data.count)
+    else if (chosen >= 0)
       this.#scene?.focus([chosen, ...data.neighboursOf(chosen).map(({ index }) => index)]);
     this.state.ready();
   }
@@ -337,46 +325,45 @@ class EmbeddingView implements View {
     this.#fetching = true;
     this.#prefetched = this.#records.length;
     const { signal } = this.#controller;
-    const kl: number[] = [];
-    for (const record of this.#records) {
-      try {
-        const frame = await this.#frames?.get(record);
-        if (signal.aborted) return;
-        if (typeof frame?.meta.kl === "number") kl.push(frame.meta.kl);
-      } catch (error) {
-        if (isAbort(error)) return;
-      }
-    }
+    const kl = (await this.#frames?.divergence(this.#records)) ?? [];
+    if (signal.aborted) return;
     this.#fetching = false;
     this.#panel.divergence(kl);
+  }
+
+  #origin(): { run: string; colour: string } {
+    const run = this.#run?.name ?? "";
+    return { run, colour: this.state.colours.get(run) ?? "" };
   }
 
   #heading(data: EmbeddingData, record?: RecordInfo, frame?: ProjectionFrame): void {
     this.#frame.head({
       view: "Embedding",
       tag: data.record.tag,
-      ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
+      ...this.#origin(),
       step: origin(record?.step ?? 0, frame?.meta ?? {}),
       explain: EXPLAIN,
       facts: embeddingFacts(data, frame?.meta ?? {}),
     });
   }
 
+  /** The point under the pointer, -1 if there is none. */
+  #pick(event: MouseEvent): number {
+    const box = this.#scene?.canvas.getBoundingClientRect();
+    return box && this.#data
+      ? (this.#scene?.pick(event.clientX - box.left, event.clientY - box.top) ?? -1)
+      : -1;
+  }
+
   #hover(event: PointerEvent): void {
-    const [scene, data] = [this.#scene, this.#data];
-    if (!scene || !data || scene.orbit.dragging) return this.#tooltip.hide();
-    const box = scene.canvas.getBoundingClientRect();
-    const i = scene.pick(event.clientX - box.left, event.clientY - box.top);
+    const i = this.#scene?.orbit.dragging ? -1 : this.#pick(event);
     this.#host.classList.toggle("over", i >= 0);
     if (i < 0) return this.#tooltip.hide();
     this.#tooltip.show(event.clientX, event.clientY, this.#panel.card(i, this.state.theme));
   }
 
   #click(event: MouseEvent): void {
-    const [scene, data] = [this.#scene, this.#data];
-    if (!scene || !data || event.detail === 0) return;
-    const box = scene.canvas.getBoundingClientRect();
-    const i = scene.pick(event.clientX - box.left, event.clientY - box.top);
+    const i = event.detail === 0 ? -1 : this.#pick(event);
     if (i >= 0) this.state.navigate({ point: i });
   }
 

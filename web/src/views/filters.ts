@@ -1,74 +1,31 @@
 // The weights of a convolution as pictures: all filters of a layer on one signed scale, with their norms and flags.
-import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
+import { choose, recordsOf } from "../lib/catalog";
 import { type Control, Player, segmented, slider } from "../lib/controls";
 import { context2d, h, isTyping, put } from "../lib/dom";
-import { type Drawing, filterPixels, filterShape, largest, norms } from "../lib/filters";
+import { type FilterData, fetchFilters } from "../lib/filterdata";
+import { type Drawing, filterPixels, filterShape, largest } from "../lib/filters";
 import { count, number, times } from "../lib/format";
 import { empty, type Fact, Frame, failed, hiddenTable, loading } from "../lib/frame";
 import { scrollerOf, VirtualGrid } from "../lib/grid";
 import { colourBar, greyBar } from "../lib/legend";
-import { Loader } from "../lib/loader";
-import { changed, choiceOf, formatRoute, numberOf } from "../lib/route";
-import type { Json, NumberArray, RecordInfo, RecordMeta, RunInfo, Source, Tensor } from "../source/source";
+import { RecordLoader } from "../lib/loader";
+import { boundedOf, changed, choiceOf, formatRoute, numberOf, type Place, placeOf } from "../lib/route";
+import { fitTile } from "../lib/sheet";
+import type { RecordInfo, Source } from "../source/source";
 import { FilterPanel } from "./panels/filter";
 import type { Mount, View, ViewState } from "./view";
 
-const DEAD = 1e-6;
-const SHOWN_SHARE = 0.95;
+const EXPLAIN = "The weights of a convolution layer, drawn as pictures.";
 const TILE = 76;
 const CAPTION = 24;
 const SORTS = ["index", "norm"] as const;
 const SCALES = ["shared", "own"] as const;
 
-export interface FilterData {
-  readonly record: RecordMeta;
-  readonly weight: Tensor;
-  readonly norm: NumberArray;
-  readonly dead: ReadonlySet<number>;
-  readonly weak: ReadonlySet<number>;
-  /** |weight| at full contrast of the shared scale. */
-  readonly scale: number;
-  /** Largest |weight| of the layer. */
-  readonly largest: number;
-}
-
-const numbers = (value: Json | undefined): number[] => (Array.isArray(value) ? value.map(Number) : []);
-
-async function fetchFilters(
-  source: Source,
-  run: string,
-  id: string,
-  signal: AbortSignal,
-): Promise<FilterData> {
-  const record = await source.record(run, id, signal);
-  const names = ["weight", ...("norm" in record.arrays ? ["norm"] : [])];
-  const arrays = await source.arrays(run, id, names, signal);
-  const norm = arrays.norm?.data ?? norms(arrays.weight);
-  const { out } = filterShape(arrays.weight);
-  const measured = Array.from({ length: out }, (_, o) => largest(arrays.weight, o));
-  return {
-    record,
-    weight: arrays.weight,
-    norm,
-    dead: new Set([...numbers(record.meta.dead), ...measured.keys()].filter((o) => norm[o] < DEAD)),
-    weak: new Set(numbers(record.meta.weak)),
-    scale: fullContrast(measured, filterShape(arrays.weight).input),
-    largest: Math.max(...measured),
-  };
-}
-
-/** Of first layers the largest |weight|; of deeper ones a few outliers would make all others pale, so they are clipped. */
-function fullContrast(largestOf: readonly number[], inputs: number): number {
-  const sorted = [...largestOf].sort((a, b) => a - b);
-  const last = sorted.length - 1;
-  return Math.max(sorted[inputs > 3 ? Math.floor(SHOWN_SHARE * last) : last] ?? 0, Number.MIN_VALUE);
-}
-
 class FiltersView implements View {
   readonly #frame: Frame;
   readonly #grid: VirtualGrid;
   readonly #player: Player;
-  readonly #loader = new Loader();
+  readonly #loader = new RecordLoader<FilterData>();
   readonly #panel: FilterPanel;
   readonly #table = h("div");
   readonly #legend = h("div");
@@ -82,9 +39,8 @@ class FiltersView implements View {
     (i) => (i < 0 ? "strongest" : String(i)),
   );
   readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #run: RunInfo | undefined;
   #records: readonly RecordInfo[] = [];
-  #data: FilterData | undefined;
+  #note = "";
   #drawn = "";
 
   constructor(
@@ -112,11 +68,10 @@ class FiltersView implements View {
       "shared",
       (v) => this.#set({ show: v === "shared" ? null : v }),
     );
-    put(this.#frame.tools, this.#sort.el, this.#scale.el, this.#input.el, this.#player.el, this.#legend);
     this.#grid = new VirtualGrid(scrollerOf(el), {
       label: "Filters",
       minimum: TILE,
-      rowHeight: (width) => width + CAPTION,
+      rowHeight: (width) => this.#tile(width).height + CAPTION,
       gap: 10,
       cell: (o, _, width) => this.#cell(o, width),
     });
@@ -128,10 +83,10 @@ class FiltersView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { route, index } = state;
-    this.#run = chooseRun(index, "filters", route.params.run);
-    const tag = this.#run && chooseTag(this.#run, "filters", route.params.tag);
-    if (!this.#run || !tag) return this.#showEmpty();
-    this.#records = recordsOf(this.#run, "filters", tag);
+    const { run, tag, note } = choose(index, "filters", route.params);
+    if (!run || !tag) return this.#showEmpty();
+    this.#note = note;
+    this.#records = recordsOf(run, "filters", tag);
     const step = numberOf(route, "step", Number.POSITIVE_INFINITY);
     const found = this.#records.findIndex((record) => record.step === step);
     const at = found >= 0 ? found : this.#records.length - 1;
@@ -139,7 +94,7 @@ class FiltersView implements View {
       this.#records.map((record) => record.step),
       at,
     );
-    this.#load(this.#run.name, this.#records[at]);
+    this.#load(run.name, this.#records[at]);
   }
 
   destroy(): void {
@@ -154,21 +109,33 @@ class FiltersView implements View {
   }
 
   #load(run: string, record: RecordInfo): void {
-    if (!this.#loader.isNew(`${run}/${record.id}`)) return this.#paint();
-    if (!this.#data) put(this.#frame.body, loading("filters"));
-    this.#loader.run(
-      (signal) => fetchFilters(this.source, run, record.id, signal),
-      (data) => {
-        this.#data = data;
-        this.#paint();
-        this.state.ready();
+    this.#loader.ask(run, record, {
+      fetch: (signal) => fetchFilters(this.source, run, record.id, signal),
+      waiting: () => {
+        this.#frame.note(this.#note);
+        this.#frame.head({ view: "Filters", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
+        put(this.#frame.tools);
+        put(this.#frame.body, loading(record.tag));
+        this.state.crumb("");
       },
-      (error) => put(this.#frame.body, failed(error)),
-    );
+      paint: ({ data }, fresh) => {
+        this.#paint(data, run);
+        if (fresh) this.state.ready();
+      },
+      failed: (error) => put(this.#frame.body, failed(error)),
+    });
   }
 
+  #origin = (run: string): { run: string; colour: string } => ({
+    run,
+    colour: this.state.colours.get(run) ?? "",
+  });
+
   #showEmpty(): void {
-    this.#frame.head({ view: "Filters", explain: "The weights of a convolution layer, drawn as pictures." });
+    this.#loader.stop();
+    this.state.crumb("");
+    this.#frame.note();
+    this.#frame.head({ view: "Filters", explain: EXPLAIN });
     put(this.#frame.tools);
     put(
       this.#frame.body,
@@ -182,40 +149,44 @@ class FiltersView implements View {
     this.state.ready();
   }
 
-  #paint(): void {
-    const data = this.#data;
-    if (!data) return;
+  #paint(data: FilterData, run: string): void {
     const { route } = this.state;
+    const { at, note } = this.#chosen(data);
+    this.#frame.note(this.#note, note);
+    this.state.crumb(at < 0 ? "" : String(at));
     const { input } = filterShape(data.weight);
-    const deep = input !== 3 && input > 1;
+    const deep = !data.colours && input > 1;
     this.#sort.set(choiceOf(route, "sort", SORTS));
     this.#scale.set(choiceOf(route, "show", SCALES));
     this.#input.limit({ min: -1, max: input - 1, step: 1 });
-    this.#input.set(Math.min(numberOf(route, "input", -1), input - 1));
+    this.#input.set(this.#slice(input));
     this.#input.el.hidden = !deep;
+    // Replacing a control while it is dragged would end the drag.
+    if (!this.#sort.el.isConnected)
+      put(this.#frame.tools, this.#sort.el, this.#scale.el, this.#input.el, this.#player.el, this.#legend);
     put(
       this.#legend,
       this.#own()
         ? null
-        : input === 3
+        : data.colours
           ? greyBar(data.scale, "per colour")
           : colourBar("diverging", -data.scale, data.scale, "weight"),
     );
-    this.#head(data);
-    this.#layout(data);
+    this.#head(data, run);
+    this.#layout(data, run, at);
   }
 
-  #layout(data: FilterData): void {
+  #layout(data: FilterData, run: string, filter: number): void {
     if (!this.#grid.el.isConnected)
       put(this.#frame.body, h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el), this.#table);
     const key = JSON.stringify([
+      run,
       data.record.id,
       this.state.route.params.sort,
       this.state.route.params.show,
       this.state.route.params.input,
       this.state.route.params.q,
     ]);
-    const filter = this.#chosen(data);
     this.#panel.show(data, filter, this.#drawing(data), this.#own());
     if (key !== this.#drawn) {
       this.#drawn = key;
@@ -228,7 +199,7 @@ class FiltersView implements View {
     }
   }
 
-  #head(data: FilterData): void {
+  #head(data: FilterData, run: string): void {
     const { record, norm, dead, weak } = data;
     const { out, input, height, width } = filterShape(data.weight);
     const sorted = Float64Array.from(norm).sort();
@@ -255,15 +226,15 @@ class FiltersView implements View {
     this.#frame.head({
       view: "Filters",
       tag: record.tag,
-      ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
+      ...this.#origin(run),
       step: `step ${count(record.step)}`,
-      explain: this.#explain(input),
+      explain: this.#explain(data, input),
       facts,
     });
   }
 
-  #explain(input: number): string {
-    if (input === 3)
+  #explain(data: FilterData, input: number): string {
+    if (data.colours)
       return "The weights of each filter as a colour picture: mid-grey is zero, so what a filter reacts to stands out from grey.";
     if (input === 1)
       return "The weights of each filter: red is positive, blue negative, grey zero. The bar below is the filter's L2 norm.";
@@ -274,12 +245,12 @@ class FiltersView implements View {
 
   #drawing(data: FilterData): Drawing {
     const { input } = filterShape(data.weight);
-    if (input === 3) return { kind: "colour" };
-    const wanted = numberOf(this.state.route, "input", -1);
-    return wanted < 0 && input > 1
-      ? { kind: "strongest" }
-      : { kind: "slice", input: Math.max(0, Math.min(wanted, input - 1)) };
+    if (data.colours) return { kind: "colour", inputs: data.colours };
+    const wanted = this.#slice(input);
+    return wanted < 0 && input > 1 ? { kind: "strongest" } : { kind: "slice", input: Math.max(0, wanted) };
   }
+
+  #slice = (inputs: number): number => Math.round(boundedOf(this.state.route, "input", -1, -1, inputs - 1));
 
   #order(data: FilterData): number[] {
     const all = Array.from(data.norm.keys());
@@ -294,9 +265,12 @@ class FiltersView implements View {
     return data.dead.has(o) ? "dead" : data.weak.has(o) ? "weak" : "";
   }
 
-  #chosen(data: FilterData): number {
-    const wanted = numberOf(this.state.route, "ch", -1);
-    return wanted >= 0 && wanted < data.norm.length ? wanted : -1;
+  #chosen = (data: FilterData): Place => placeOf(this.state.route, "ch", data.norm.length, "filter");
+
+  #tile(side: number): { width: number; height: number } {
+    const data = this.#loader.loaded?.data;
+    const { width, height } = data ? filterShape(data.weight) : { width: 1, height: 1 };
+    return fitTile([height, width], side);
   }
 
   #open(filter: number): void {
@@ -304,7 +278,7 @@ class FiltersView implements View {
   }
 
   #cell(o: number, cellWidth: number): HTMLElement {
-    const data = this.#data;
+    const data = this.#loader.loaded?.data;
     if (!data) return h("div");
     const { width, height } = filterShape(data.weight);
     const canvas = h("canvas", {
@@ -341,7 +315,9 @@ class FiltersView implements View {
           : h("span", { class: "muted" }, number(data.norm[o], 3)),
       ),
     );
-    canvas.style.width = canvas.style.height = `${cellWidth}px`;
+    const tile = this.#tile(cellWidth);
+    canvas.style.width = `${tile.width}px`;
+    canvas.style.height = `${tile.height}px`;
     link.addEventListener("click", (event) => {
       event.preventDefault();
       this.#open(o);
@@ -350,8 +326,9 @@ class FiltersView implements View {
   }
 
   #key(event: KeyboardEvent): void {
-    if (isTyping(event) || !this.#data) return;
-    const chosen = this.#chosen(this.#data);
+    const data = this.#loader.loaded?.data;
+    if (isTyping(event) || !data) return;
+    const { at: chosen } = this.#chosen(data);
     if (event.key === "Escape" && chosen >= 0) return this.#open(-1);
     if (event.key === " " && event.target === document.body) {
       event.preventDefault();
@@ -360,7 +337,7 @@ class FiltersView implements View {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by || event.target instanceof HTMLInputElement) return;
     if (chosen < 0) return this.#player.move(by);
-    const order = this.#order(this.#data);
+    const order = this.#order(data);
     const next = order[order.indexOf(chosen) + by];
     if (next !== undefined) this.#open(next);
   }

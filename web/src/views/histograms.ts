@@ -7,6 +7,7 @@ import { count, number, plural, tick } from "../lib/format";
 import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
 import { bucketsOf, resample } from "../lib/histogram";
 import { withAlpha } from "../lib/palette";
+import { Follower, GrowingHistograms } from "../lib/series";
 import { Tooltip } from "../lib/tooltip";
 import type { Histograms, Source } from "../source/source";
 import type { Mount, View, ViewState } from "./view";
@@ -53,9 +54,10 @@ class Card implements LazyCard {
   readonly #note = h("p", { class: "curve-note" });
   readonly #table = h("div");
   readonly #observer: ResizeObserver;
+  readonly #series = new GrowingHistograms();
+  readonly #follower: Follower<Histograms>;
   #data: Histograms | undefined;
   #ridges: Ridges | undefined;
-  #loaded = -1;
   #colour = "#888888";
   #hover = -1;
 
@@ -65,6 +67,9 @@ class Card implements LazyCard {
     private readonly view: HistogramsView,
   ) {
     this.tooltip = view.tooltip;
+    this.#follower = new Follower(this.#series, (start) =>
+      view.source.histograms(run, tag, start, view.signal),
+    );
     this.el = h(
       "article",
       { class: "card ridge-card", "aria-label": `Histograms of ${tag}, ${run}` },
@@ -79,14 +84,14 @@ class Card implements LazyCard {
     this.#observer.observe(this.el);
   }
 
-  async refresh(signal: AbortSignal): Promise<void> {
-    const { state, source } = this.view;
+  async refresh(): Promise<void> {
+    const { state } = this.view;
     const run = state.index.runs.find(({ name }) => name === this.run);
     const available = run ? (seriesOf(run, "histogram", this.tag)?.count ?? 0) : 0;
     this.#colour = state.colours.get(this.run) ?? "#888888";
-    if (this.#loaded !== available) {
-      this.#data = await source.histograms(this.run, this.tag, 0, signal);
-      this.#loaded = available;
+    await this.#follower.reach(available);
+    if (this.#series.length !== (this.#data?.step.length ?? 0)) {
+      this.#data = this.#series.all;
       this.#ridges = ridgesOf(this.#data);
       this.#describe(this.#data, this.#ridges);
     }
@@ -248,6 +253,9 @@ class HistogramsView implements View {
   readonly tooltip = new Tooltip();
   readonly #frame: Frame;
   readonly #cards = new LazyCards<Card>(() => this.state.ready());
+  readonly #controller = new AbortController();
+  /** Aborted when the view is left. */
+  readonly signal = this.#controller.signal;
   #layout = "";
 
   constructor(
@@ -275,6 +283,7 @@ class HistogramsView implements View {
   }
 
   destroy(): void {
+    this.#controller.abort();
     this.#cards.destroy();
     this.tooltip.destroy();
   }

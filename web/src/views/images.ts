@@ -7,6 +7,7 @@ import { h, put } from "../lib/dom";
 import { count, times } from "../lib/format";
 import { dot, empty, Frame, messageOf } from "../lib/frame";
 import { numberOf } from "../lib/route";
+import { Follower, GrowingImages } from "../lib/series";
 import type { Images, Source } from "../source/source";
 import type { Mount, View, ViewState } from "./view";
 
@@ -18,6 +19,8 @@ class Card implements LazyCard {
   readonly #image = h("img", { alt: "", decoding: "async" });
   readonly #note = h("p", { class: "curve-note num" });
   readonly #player: Player;
+  readonly #series = new GrowingImages();
+  readonly #follower: Follower<Images>;
   #data: Images | undefined;
   #index = 0;
 
@@ -26,6 +29,7 @@ class Card implements LazyCard {
     readonly tag: string,
     private readonly view: ImagesView,
   ) {
+    this.#follower = new Follower(this.#series, (start) => view.source.images(run, tag, start, view.signal));
     this.#player = new Player("Step", (index) => this.#show(index));
     this.el = h(
       "article",
@@ -59,13 +63,14 @@ class Card implements LazyCard {
     return `${this.tag} · ${this.run} · ${this.#note.textContent}`;
   }
 
-  async refresh(signal: AbortSignal): Promise<void> {
+  async refresh(): Promise<void> {
     const { index: known, route } = this.view.state;
     const run = known.runs.find(({ name }) => name === this.run);
     const available = run ? (seriesOf(run, "image", this.tag)?.count ?? 0) : 0;
-    if (this.#data && this.#data.step.length >= available) return;
+    await this.#follower.reach(available);
+    if (this.#series.length === (this.#data?.step.length ?? 0)) return;
     const following = !this.#data || this.#index === this.#data.step.length - 1;
-    this.#data = await this.view.source.images(this.run, this.tag, 0, signal);
+    this.#data = this.#series.all;
     const wanted = Array.from(this.#data.step).indexOf(numberOf(route, "step", -1));
     const index = wanted >= 0 ? wanted : following ? this.#data.step.length - 1 : this.#index;
     this.#show(index);
@@ -100,6 +105,9 @@ class Card implements LazyCard {
 class ImagesView implements View {
   readonly #frame: Frame;
   readonly #cards = new LazyCards<Card>(() => this.state.ready());
+  readonly #controller = new AbortController();
+  /** Aborted when the view is left. */
+  readonly signal = this.#controller.signal;
   readonly #dialog = h("dialog", { class: "zoom", "aria-label": "Enlarged picture" });
   #layout = "";
 
@@ -135,6 +143,7 @@ class ImagesView implements View {
   }
 
   destroy(): void {
+    this.#controller.abort();
     this.#cards.destroy();
   }
 

@@ -1,16 +1,16 @@
 // All channels of one layer: what the nine pictures that excite each of them most look like, and what of them reached it.
-import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
+import { choose, recordsOf } from "../lib/catalog";
 import { type Control, type Option, Player, segmented } from "../lib/controls";
-import { h, isTyping, put } from "../lib/dom";
+import { focusIsIn, h, isTyping, put } from "../lib/dom";
 import { count, number, percent } from "../lib/format";
 import { empty, Frame, failed, hiddenTable, loading } from "../lib/frame";
 import { scrollerOf, VirtualGrid } from "../lib/grid";
-import { Loader } from "../lib/loader";
-import { changed, choiceOf, formatRoute, numberOf } from "../lib/route";
+import { RecordLoader } from "../lib/loader";
+import { changed, choiceOf, formatRoute, numberOf, type Place, placeOf } from "../lib/route";
 import { PictureCache } from "../lib/sheet";
 import { type ChannelSort, filterChannels, sortChannels } from "../lib/topk";
 import { explainTopK, fetchTopK, type TopKData, topkFacts } from "../lib/topkdata";
-import type { RecordInfo, RunInfo, Source } from "../source/source";
+import type { RecordInfo, Source } from "../source/source";
 import { ChannelPanel } from "./panels/channel";
 import { ChannelCards, cardHeight, type Shown } from "./panels/channelcard";
 import type { Mount, View, ViewState } from "./view";
@@ -29,11 +29,12 @@ const SORTS: readonly Option<ChannelSort>[] = [
 const GAP = 12;
 const NARROWEST: Readonly<Record<Shown, number>> = { both: 296, patches: 164, projections: 164 };
 const TABLE_ROWS = 400;
+const EXPLAIN = "For every channel of a layer, the nine pictures that excite it most.";
 
 class LayerView implements View {
   readonly #frame: Frame;
   readonly #grid: VirtualGrid;
-  readonly #loader = new Loader();
+  readonly #loader = new RecordLoader<TopKData>();
   readonly #pictures = new PictureCache();
   readonly #panel: ChannelPanel;
   readonly #cards: ChannelCards;
@@ -43,11 +44,11 @@ class LayerView implements View {
   readonly #sort: Control<ChannelSort>;
   readonly #scroller: HTMLElement;
   readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #run: RunInfo | undefined;
   #records: readonly RecordInfo[] = [];
-  #data: TopKData | undefined;
+  #note = "";
   #drawn = "";
   #scroll = 0;
+  #opened = -1;
 
   constructor(
     el: HTMLElement,
@@ -66,7 +67,7 @@ class LayerView implements View {
     this.#grid = new VirtualGrid(this.#scroller, {
       label: "Channels",
       minimum: NARROWEST.both,
-      rowHeight: (width) => cardHeight(width, this.#shown()),
+      rowHeight: (width) => cardHeight(width, this.#shown(), this.#loader.loaded?.data),
       gap: GAP,
       cell: (channel, signal, width) => this.#cell(channel, signal, width),
     });
@@ -79,16 +80,16 @@ class LayerView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { route, index } = state;
-    this.#run = chooseRun(index, "topk", route.params.run);
-    const tag = this.#run && chooseTag(this.#run, "topk", route.params.tag);
-    if (!this.#run || !tag) return this.#showEmpty();
-    this.#records = recordsOf(this.#run, "topk", tag);
+    const { run, tag, note } = choose(index, "topk", route.params);
+    if (!run || !tag) return this.#showEmpty();
+    this.#note = note;
+    this.#records = recordsOf(run, "topk", tag);
     const wanted = numberOf(route, "step", Number.POSITIVE_INFINITY);
     const found = this.#records.findIndex(({ step }) => step === wanted);
     const at = found >= 0 ? found : this.#records.length - 1;
     const steps = this.#records.map(({ step }) => step);
     this.#player.update(steps, at);
-    this.#load(this.#run.name, this.#records[at]);
+    this.#load(run.name, this.#records[at]);
   }
 
   destroy(): void {
@@ -100,32 +101,42 @@ class LayerView implements View {
   }
 
   #load(run: string, record: RecordInfo): void {
-    if (!this.#loader.isNew(`${run}/${record.id}`)) return this.#paint();
-    const same = this.#data?.record.tag === record.tag;
-    if (!same) put(this.#frame.body, loading(record.tag));
-    this.#loader.run(
-      async (signal) => {
+    this.#loader.ask(run, record, {
+      fetch: async (signal, before) => {
         const data = await fetchTopK(this.source, run, record.id, signal);
         // While the search fills a layer, what is on screen stays until its successor can be drawn.
-        if (same) await this.#cards.preload(data, run, this.#grid.visible, this.#shown(data));
+        if (before) await this.#cards.preload(data, run, this.#grid.visible, this.#shown(data));
         return data;
       },
-      (data) => {
-        if (!same) this.#scroller.scrollTo(0, 0);
-        this.#data = data;
-        this.#paint();
+      waiting: () => {
+        this.#frame.note(this.#note);
+        this.#frame.head({ view: "Layers", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
+        put(this.#frame.tools);
+        put(this.#frame.body, loading(record.tag));
+        this.state.crumb("");
       },
-      (error) => put(this.#frame.body, failed(error)),
-    );
+      paint: ({ data }, fresh, replaced) => {
+        if (fresh && !replaced) this.#scroller.scrollTo(0, 0);
+        this.#paint(data, run);
+      },
+      failed: (error) => put(this.#frame.body, failed(error)),
+    });
   }
+
+  #origin = (run: string): { run: string; colour: string } => ({
+    run,
+    colour: this.state.colours.get(run) ?? "",
+  });
 
   #set(key: string, value: string, usual: string): void {
     this.state.navigate({ [key]: value === usual ? null : value }, true);
   }
 
   #showEmpty(): void {
-    const explain = "For every channel of a layer, the nine pictures that excite it most.";
-    this.#frame.head({ view: "Layers", explain });
+    this.#loader.stop();
+    this.state.crumb("");
+    this.#frame.note();
+    this.#frame.head({ view: "Layers", explain: EXPLAIN });
     put(this.#frame.tools);
     const text = "Search a folder of pictures for what excites every channel of a network:";
     const commands = ["convscope inspect MODEL IMAGES -o RUN", "convscope demo"];
@@ -133,39 +144,43 @@ class LayerView implements View {
     this.state.ready();
   }
 
-  #paint(): void {
-    const data = this.#data;
-    if (!data || !this.#run) return;
-    const channel = this.#channel(data);
+  #paint(data: TopKData, run: string): void {
+    const { at: channel, note } = this.#channel(data);
     this.#show.set(this.#shown(data));
     this.#sort.set(this.#sorted());
-    this.#head(data, channel);
-    if (channel >= 0) this.#paintChannel(data, this.#run, channel);
-    else this.#paintGrid(data);
+    this.#frame.note(this.#note, note);
+    this.#head(data, run, channel);
+    this.state.crumb(channel < 0 ? "" : String(channel));
+    if (channel >= 0) this.#paintChannel(data, run, channel);
+    else this.#paintGrid(data, run);
   }
 
-  #paintChannel(data: TopKData, run: RunInfo, channel: number): void {
+  #paintChannel(data: TopKData, run: string, channel: number): void {
+    const follow = focusIsIn(this.#grid.el);
+    this.#opened = channel;
     if (this.#grid.el.isConnected) this.#scroll = this.#scroller.scrollTop;
     put(this.#frame.tools);
     const order = this.#order(data);
     const place = order.indexOf(channel);
     const to = (ch: number | undefined): string | null => (ch === undefined ? null : this.#href(ch));
     const links = { previous: to(order[place - 1]), next: to(order[place + 1]), back: this.#href(null) };
-    this.#panel.show(data, run.name, channel, links, this.state.theme, () => this.state.ready());
+    this.#panel.show(data, run, channel, links, this.state.theme, () => this.state.ready());
     if (!this.#panel.el.isConnected) {
       put(this.#frame.body, this.#panel.el);
       this.#scroller.scrollTo(0, 0);
+      if (follow) this.#panel.focus();
     }
   }
 
-  #paintGrid(data: TopKData): void {
+  #paintGrid(data: TopKData, run: string): void {
     const shown = this.#shown(data);
     put(this.#frame.tools, data.projections ? this.#show.el : null, this.#sort.el, this.#player.el);
     const returning = this.#panel.el.isConnected;
+    const follow = returning && focusIsIn(this.#panel.el);
     const order = this.#order(data);
     if (!order.length) return this.#nothing(data);
     const { route, theme } = this.state;
-    const key = JSON.stringify([data.record.id, shown, route.params.sort, route.params.q, theme]);
+    const key = JSON.stringify([run, data.record.id, shown, route.params.sort, route.params.q, theme]);
     if (!this.#grid.el.isConnected) {
       put(this.#frame.body, this.#grid.el, this.#table);
       this.#drawn = "";
@@ -176,6 +191,7 @@ class LayerView implements View {
       this.#describe(data, order);
     }
     if (returning) this.#scroller.scrollTo(0, this.#scroll);
+    if (follow) this.#grid.focus(this.#opened);
   }
 
   #nothing(data: TopKData): void {
@@ -193,7 +209,7 @@ class LayerView implements View {
     put(this.#table, hiddenTable(`Channels of ${data.record.tag}`, head, rows));
   }
 
-  #shown(data = this.#data): Shown {
+  #shown(data = this.#loader.loaded?.data): Shown {
     const values = SHOWN.map(({ value }) => value);
     return data?.projections ? choiceOf(this.state.route, "show", values) : "patches";
   }
@@ -209,19 +225,16 @@ class LayerView implements View {
     return sortChannels(found, this.#sorted(), data);
   }
 
-  #channel(data: TopKData): number {
-    const wanted = numberOf(this.state.route, "ch", -1);
-    return Number.isInteger(wanted) && wanted >= 0 && wanted < data.channels ? wanted : -1;
-  }
+  #channel = (data: TopKData): Place => placeOf(this.state.route, "ch", data.channels, "channel");
 
   #href = (channel: number | null): string => formatRoute(changed(this.state.route, { ch: channel }));
 
-  #head(data: TopKData, channel: number): void {
+  #head(data: TopKData, run: string, channel: number): void {
     const { record, dataset, complete, seen, total } = data;
     this.#frame.head({
       view: "Layers",
       tag: channel < 0 ? record.tag : `${record.tag} · channel ${channel}`,
-      ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
+      ...this.#origin(run),
       step: record.step ? `step ${count(record.step)}` : dataset,
       explain: explainTopK(data, channel >= 0),
       facts: topkFacts(data),
@@ -230,16 +243,17 @@ class LayerView implements View {
   }
 
   #cell(channel: number, signal: AbortSignal, width: number): HTMLElement {
-    const data = this.#data;
-    if (!data || !this.#run) return h("div");
+    const loaded = this.#loader.loaded;
+    if (!loaded) return h("div");
+    const { data, run } = loaded;
     const look = { width, signal, theme: this.state.theme, href: this.#href(channel) };
-    return this.#cards.card(data, this.#run.name, channel, this.#shown(data), look);
+    return this.#cards.card(data, run, channel, this.#shown(data), look);
   }
 
   #key(event: KeyboardEvent): void {
-    const data = this.#data;
+    const data = this.#loader.loaded?.data;
     if (isTyping(event) || !data) return;
-    const channel = this.#channel(data);
+    const { at: channel } = this.#channel(data);
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (channel < 0) {
       if (by && event.target === document.body) this.#player.move(by);

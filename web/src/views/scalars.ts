@@ -1,16 +1,16 @@
 // Curves: one card a tag, one line a run, in groups by what stands before the slash.
 
 import { type LazyCard, LazyCards } from "../lib/cards";
-import { allTags, groupTags, runsWith, seriesOf, shownRuns } from "../lib/catalog";
+import { allTags, groupTags, runsWith, seriesKey, seriesOf, shownRuns } from "../lib/catalog";
 import { type Option, segmented, slider, toggle } from "../lib/controls";
 import { Curve, type CurveOptions, type Line, type Reading } from "../lib/curve";
 import { h, put } from "../lib/dom";
 import { count, duration, exact, number, plural } from "../lib/format";
 import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
-import { choiceOf, numberOf } from "../lib/route";
-import { GrowingSeries, type XAxis } from "../lib/series";
+import { boundedOf, choiceOf } from "../lib/route";
+import { Follower, GrowingSeries, type XAxis } from "../lib/series";
 import { Tooltip } from "../lib/tooltip";
-import type { Source } from "../source/source";
+import type { Scalars, Source } from "../source/source";
 import type { Mount, View, ViewState } from "./view";
 
 const AXES: readonly XAxis[] = ["step", "relative", "wall"];
@@ -20,19 +20,20 @@ const AXIS_OPTIONS: readonly Option<XAxis>[] = [
   { value: "wall", text: "Wall", title: "Time of day" },
 ];
 const SMOOTHING = 0.6;
+const STRONGEST = 0.999;
 const EXPLAIN =
   "Numbers logged during training, one colour a run. Every logged point is here; the faint line is the raw curve, the strong one its smoothed course.";
 
 /** All series that were ever asked for, shared by the cards. */
 class SeriesStore {
   readonly #series = new Map<string, GrowingSeries>();
-  readonly #pending = new Map<string, Promise<void>>();
+  readonly #followers = new Map<string, Follower<Scalars>>();
   readonly #controller = new AbortController();
 
   constructor(private readonly source: Source) {}
 
   get(run: string, tag: string): GrowingSeries {
-    const key = `${run}\n${tag}`;
+    const key = seriesKey(run, tag);
     let series = this.#series.get(key);
     if (!series) {
       series = new GrowingSeries();
@@ -41,18 +42,16 @@ class SeriesStore {
     return series;
   }
 
-  /** Fetch what was added since the last time. */
-  grow(run: string, tag: string): Promise<void> {
-    const key = `${run}\n${tag}`;
-    const pending = this.#pending.get(key);
-    if (pending) return pending;
-    const series = this.get(run, tag);
-    const work = this.source
-      .scalars(run, tag, series.length, this.#controller.signal)
-      .then((points) => series.append(points))
-      .finally(() => this.#pending.delete(key));
-    this.#pending.set(key, work);
-    return work;
+  /** Fetch what was added since the last time; `count` points are known to be there. */
+  reach(run: string, tag: string, count: number): Promise<void> {
+    const key = seriesKey(run, tag);
+    let follower = this.#followers.get(key);
+    if (!follower) {
+      const { signal } = this.#controller;
+      follower = new Follower(this.get(run, tag), (start) => this.source.scalars(run, tag, start, signal));
+      this.#followers.set(key, follower);
+    }
+    return follower.reach(count);
   }
 
   destroy(): void {
@@ -93,10 +92,10 @@ class Card implements LazyCard {
     const runs = shownRuns(state.index, state.route.params.hide).filter((run) =>
       seriesOf(run, "scalar", this.tag),
     );
-    const late = runs.filter(
-      (run) => (seriesOf(run, "scalar", this.tag)?.count ?? 0) > store.get(run.name, this.tag).length,
+    const fetched = runs.map((run) =>
+      store.reach(run.name, this.tag, seriesOf(run, "scalar", this.tag)?.count ?? 0),
     );
-    await Promise.all(late.map((run) => store.grow(run.name, this.tag)));
+    await Promise.all(fetched);
     this.#lines = runs.map((run) => ({
       name: run.name,
       colour: state.colours.get(run.name) ?? "#888888",
@@ -219,7 +218,7 @@ class ScalarsView implements View {
   options(): CurveOptions {
     const { route } = this.state;
     return {
-      smoothing: numberOf(route, "smooth", SMOOTHING),
+      smoothing: boundedOf(route, "smooth", SMOOTHING, 0, STRONGEST),
       axis: choiceOf(route, "x", AXES),
       log: route.params.log === "1",
       zoom: this.#zoom,

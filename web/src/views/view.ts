@@ -13,6 +13,8 @@ export interface ViewState {
   navigate(change: Change, replace?: boolean): void;
   /** The address of the same view with some keys changed. */
   link(change: Change): string;
+  /** Name the part of a tag that is shown (a channel, a point) in the breadcrumb; "" if it is the whole. */
+  crumb(part: string): void;
   /** To be called when the data of the route is painted. */
   ready(): void;
 }

@@ -1,26 +1,28 @@
 // The feature maps of one picture stacked to a volume, or side by side as tiles.
 import { AxisLabels } from "../gl/axes";
 import { type Mode, VolumeScene } from "../gl/volume";
-import { chooseRun, chooseTag, recordsOf } from "../lib/catalog";
+import { choose, recordsOf } from "../lib/catalog";
 import { COLOUR_MAPS, type ColourMap, table } from "../lib/colour";
 import { type Control, segmented, select, slider } from "../lib/controls";
-import { context2d, h, isTyping, put } from "../lib/dom";
+import { h, isTyping, put } from "../lib/dom";
 import { count, number, times } from "../lib/format";
 import { empty, Frame, failed, loading } from "../lib/frame";
 import { VirtualGrid } from "../lib/grid";
 import { colourBar } from "../lib/legend";
-import { Loader } from "../lib/loader";
-import { choiceOf, numberOf } from "../lib/route";
+import { RecordLoader } from "../lib/loader";
+import { boundedOf, choiceOf, numberOf, type Place, placeOf } from "../lib/route";
 import { PictureCache } from "../lib/sheet";
 import { fetchVolume, type VolumeData } from "../lib/volumedata";
-import { arrange, layerRange, mapPixels, shrink, type Voxels, valueAt } from "../lib/voxels";
-import type { RecordInfo, RunInfo, Source } from "../source/source";
+import { arrange, layerRange, shrink, type Voxels } from "../lib/voxels";
+import type { RecordInfo, Source } from "../source/source";
+import { mapCell } from "./panels/mapcell";
 import { VolumePanel } from "./panels/volume";
 import type { Mount, View, ViewState } from "./view";
 
 const SHOWS = ["volume", "maps"] as const;
 const MODES: readonly Mode[] = ["composite", "maximum"];
 const SCALES = ["layer", "each"] as const;
+const LEVELS = { threshold: 0.1, opacity: 0.5 } as const;
 const TILE = 92;
 const CAPTION = 20;
 const EXPLAIN =
@@ -28,7 +30,7 @@ const EXPLAIN =
 
 class VolumeView implements View {
   readonly #frame: Frame;
-  readonly #loader = new Loader();
+  readonly #loader = new RecordLoader<VolumeData>();
   readonly #pictures = new PictureCache();
   readonly #host = h("div", {
     class: "scene night",
@@ -48,8 +50,7 @@ class VolumeView implements View {
   readonly #threshold: ReturnType<typeof slider>;
   readonly #opacity: ReturnType<typeof slider>;
   readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #run: RunInfo | undefined;
-  #data: VolumeData | undefined;
+  #note = "";
   #scene: VolumeScene | undefined;
   #voxels: Voxels | undefined;
   #arranged = "";
@@ -100,14 +101,14 @@ class VolumeView implements View {
     this.#threshold = slider(
       "Threshold",
       { min: 0, max: 0.95, step: 0.01 },
-      0.1,
+      LEVELS.threshold,
       (v) => this.state.navigate({ threshold: v }, true),
       share,
     );
     this.#opacity = slider(
       "Opacity",
       { min: 0.02, max: 1, step: 0.02 },
-      0.5,
+      LEVELS.opacity,
       (v) => this.state.navigate({ opacity: v }, true),
       share,
     );
@@ -127,14 +128,13 @@ class VolumeView implements View {
   update(state: ViewState): void {
     this.state = state;
     const { route, index } = state;
-    this.#run = chooseRun(index, "volume", route.params.run);
-    const tag = this.#run && chooseTag(this.#run, "volume", route.params.tag);
-    if (!this.#run || !tag) return this.#showEmpty();
-    const records = recordsOf(this.#run, "volume", tag);
+    const { run, tag, note } = choose(index, "volume", route.params);
+    if (!run || !tag) return this.#showEmpty();
+    this.#note = note;
+    const records = recordsOf(run, "volume", tag);
     const record =
       records.find(({ step }) => step === numberOf(route, "step", Number.NaN)) ?? records[records.length - 1];
-    if (this.#loader.isNew(`${this.#run.name}/${record.id}`)) this.#load(this.#run.name, record);
-    else if (this.#data) this.#paint(this.#data);
+    this.#load(run.name, record);
   }
 
   destroy(): void {
@@ -147,6 +147,9 @@ class VolumeView implements View {
   }
 
   #showEmpty(): void {
+    this.#loader.stop();
+    this.state.crumb("");
+    this.#frame.note();
     this.#frame.head({ view: "Volume", explain: EXPLAIN });
     put(this.#frame.tools);
     put(
@@ -162,27 +165,44 @@ class VolumeView implements View {
   }
 
   #load(run: string, record: RecordInfo): void {
-    if (!this.#data) put(this.#frame.body, loading(record.tag));
-    this.#loader.run(
-      (signal) => fetchVolume(this.source, run, record.id, signal),
-      (data) => {
-        this.#data = data;
+    this.#loader.ask(run, record, {
+      fetch: (signal) => fetchVolume(this.source, run, record.id, signal),
+      waiting: () => {
+        this.#frame.note(this.#note);
+        this.#frame.head({ view: "Volume", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
+        put(this.#frame.tools);
+        put(this.#frame.body, loading(record.tag));
+        this.state.crumb("");
+      },
+      paint: ({ data }, fresh) => {
+        if (!fresh) return this.#paint(data, run);
         this.#arranged = "";
         this.#panel.open(data, run);
-        this.#paint(data);
+        this.#paint(data, run);
         // Two frames: the first draws, the second is after it reached the screen.
         requestAnimationFrame(() => requestAnimationFrame(() => this.state.ready()));
       },
-      (error) => put(this.#frame.body, failed(error)),
-    );
+      failed: (error) => put(this.#frame.body, failed(error)),
+    });
   }
 
-  #paint(data: VolumeData): void {
+  #origin = (run: string): { run: string; colour: string } => ({
+    run,
+    colour: this.state.colours.get(run) ?? "",
+  });
+
+  #place = (data: VolumeData): Place => placeOf(this.state.route, "ch", data.order.length, "place");
+
+  #paint(data: VolumeData, run: string): void {
     const { route } = this.state;
+    const { at, note } = this.#place(data);
+    const place = Math.max(0, at);
+    this.#frame.note(this.#note, note);
+    this.state.crumb(at < 0 ? "" : `channel ${data.order[at]}`);
     const show = choiceOf(route, "show", SHOWS);
     const scale = choiceOf(route, "scale", SCALES);
     this.#tools(show);
-    this.#head(data);
+    this.#head(data, run);
     if (!this.#main.isConnected)
       put(this.#frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
     put(this.#main, show === "volume" ? this.#host : this.#gridHost);
@@ -191,9 +211,8 @@ class VolumeView implements View {
     const fresh = arrangement !== this.#arranged;
     if (fresh) this.#voxels = arrange(data.volume, data.order, scale === "layer" ? data.top : null);
     this.#arranged = arrangement;
-    const place = Math.min(numberOf(route, "ch", 0), data.order.length - 1);
     if (show === "volume") this.#paintVolume(data, place, fresh);
-    else this.#paintMaps(place);
+    else this.#paintMaps(data, place);
     if (this.#voxels) this.#panel.show(this.#voxels, place, this.#map(), this.#ends(data, place));
   }
 
@@ -203,8 +222,8 @@ class VolumeView implements View {
     this.#mode.set(choiceOf(route, "mode", MODES));
     this.#scale.set(choiceOf(route, "scale", SCALES));
     this.#colour.set(this.#mapName());
-    this.#threshold.set(numberOf(route, "threshold", 0.1));
-    this.#opacity.set(numberOf(route, "opacity", 0.5));
+    this.#threshold.set(this.#level("threshold"));
+    this.#opacity.set(this.#level("opacity"));
     const controls =
       show === "volume"
         ? [this.#mode, this.#scale, this.#colour, this.#threshold, this.#opacity]
@@ -218,6 +237,7 @@ class VolumeView implements View {
       put(this.#frame.tools, ...wanted);
   }
 
+  #level = (key: keyof typeof LEVELS): number => boundedOf(this.state.route, key, LEVELS[key], 0, 1);
   #mapName = (): ColourMap =>
     choiceOf(this.state.route, "map", ["inferno", ...COLOUR_MAPS.filter((name) => name !== "inferno")]);
   #map = (): Uint8Array => table(this.#mapName());
@@ -231,13 +251,13 @@ class VolumeView implements View {
     return colourBar(this.#mapName(), low, high, own ? "channel" : "layer");
   }
 
-  #head(data: VolumeData): void {
+  #head(data: VolumeData, run: string): void {
     const { record, volume, picture } = data;
     const [low, high] = layerRange(volume);
     this.#frame.head({
       view: "Volume",
       tag: record.tag,
-      ...(this.#run ? { run: this.#run.name, colour: this.state.colours.get(this.#run.name) ?? "" } : {}),
+      ...this.#origin(run),
       step: picture,
       explain: EXPLAIN,
       facts: [
@@ -265,8 +285,8 @@ class VolumeView implements View {
     if (fresh) scene.setVoxels(shrink(this.#voxels, scene.largestSide));
     scene.setLook({
       mode: choiceOf(route, "mode", MODES),
-      threshold: numberOf(route, "threshold", 0.1),
-      opacity: numberOf(route, "opacity", 0.5) ** 1.5,
+      threshold: this.#level("threshold"),
+      opacity: this.#level("opacity") ** 1.5,
       colours: this.#map(),
     });
     scene.setSlice(place, data.order.length);
@@ -296,10 +316,8 @@ class VolumeView implements View {
     return this.#scene;
   }
 
-  #paintMaps(place: number): void {
+  #paintMaps(data: VolumeData, place: number): void {
     const wanted = (this.state.route.params.q ?? "").trim();
-    const data = this.#data;
-    if (!data) return;
     const all = Array.from(data.order.keys());
     const shown = /^\d+$/.test(wanted)
       ? all.filter((one) => String(data.order[one]).startsWith(wanted))
@@ -317,68 +335,22 @@ class VolumeView implements View {
     Math.min(3 * width, (width * (this.#voxels?.height ?? 1)) / (this.#voxels?.width ?? 1));
 
   #cell(place: number, width: number): HTMLElement {
-    const [data, voxels] = [this.#data, this.#voxels];
+    const [data, voxels] = [this.#loader.loaded?.data, this.#voxels];
     if (!data || !voxels) return h("div");
-    const channel = data.order[place];
-    const canvas = h("canvas", {
-      width: voxels.width,
-      height: voxels.height,
-      role: "img",
-      "aria-label": `feature map ${channel}`,
+    return mapCell(data, voxels, place, this.#map(), [width, this.#mapHeight(width)], {
+      see: () => this.state.navigate({ ch: place }, true),
+      read: (channel, row, column, value) => this.#panel.read(channel, row, column, value),
     });
-    context2d(canvas).putImageData(mapPixels(voxels, place, this.#map()), 0, 0);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${this.#mapHeight(width)}px`;
-    const high = data.volume.scale[2 * channel + 1];
-    const button = h(
-      "button",
-      {
-        type: "button",
-        class: "map-cell",
-        "data-place": place,
-        "aria-label": `channel ${channel}, largest ${number(high)}`,
-        onclick: () => this.state.navigate({ ch: place }, true),
-      },
-      canvas,
-      h(
-        "span",
-        { class: "filter-caption num" },
-        h("span", {}, channel),
-        h("span", { class: "muted" }, number(high, 3)),
-      ),
-    );
-    canvas.addEventListener("pointermove", (event) => {
-      const box = canvas.getBoundingClientRect();
-      const row = Math.min(
-        voxels.height - 1,
-        Math.floor((voxels.height * (event.clientY - box.top)) / box.height),
-      );
-      const column = Math.min(
-        voxels.width - 1,
-        Math.floor((voxels.width * (event.clientX - box.left)) / box.width),
-      );
-      this.#panel.read(
-        channel,
-        Math.max(0, row),
-        Math.max(0, column),
-        valueAt(data.volume, channel, Math.max(0, row), Math.max(0, column)),
-      );
-    });
-    return h("div", { role: "listitem" }, button);
   }
 
   #key(event: KeyboardEvent): void {
-    if (
-      isTyping(event) ||
-      !this.#data ||
-      event.target === this.#host ||
-      event.target instanceof HTMLInputElement
-    )
+    const data = this.#loader.loaded?.data;
+    if (isTyping(event) || !data || event.target === this.#host || event.target instanceof HTMLInputElement)
       return;
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
-    const place = numberOf(this.state.route, "ch", 0) + by;
-    if (place >= 0 && place < this.#data.order.length) this.state.navigate({ ch: place }, true);
+    const place = Math.max(0, this.#place(data).at) + by;
+    if (place >= 0 && place < data.order.length) this.state.navigate({ ch: place }, true);
   }
 }
 

@@ -41,6 +41,7 @@ export class ChannelPanel {
     const ranks = Array.from({ length: data.k }, (_, rank) => rank).filter(
       (rank) => data.image[channel * data.k + rank] >= 0,
     );
+    const focused = this.el.contains(document.activeElement) ? document.activeElement : null;
     put(
       this.el,
       navigation(channel, links),
@@ -64,7 +65,16 @@ export class ChannelPanel {
       ),
       table(data, channel, ranks),
     );
+    if (focused) this.focus(focused.getAttribute("aria-label"));
     if (!ranks.length) ready();
+  }
+
+  /** Give the focus to the link with this label, else to the heading. */
+  focus(label: string | null = null): void {
+    const link = [...this.el.querySelectorAll<HTMLElement>("a[aria-label]")].find(
+      (one) => label !== null && one.getAttribute("aria-label") === label,
+    );
+    (link ?? this.el.querySelector<HTMLElement>("h2"))?.focus({ preventScroll: true });
   }
 
   #hit(
@@ -153,7 +163,7 @@ function navigation(channel: number, links: ChannelLinks): HTMLElement {
     "div",
     { class: "channel-nav" },
     h("a", { class: "button", href: links.back }, "← All channels"),
-    h("h2", { class: "num" }, `Channel ${channel}`),
+    h("h2", { class: "num", tabindex: -1 }, `Channel ${channel}`),
     h(
       "div",
       { class: "pair" },

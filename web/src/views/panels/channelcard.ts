@@ -3,7 +3,7 @@ import { h, sizeCanvas } from "../../lib/dom";
 import { number, percent } from "../../lib/format";
 import { dot, isAbort } from "../../lib/frame";
 import type { Theme } from "../../lib/palette";
-import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
+import { drawTile, fitTile, type PictureCache, tileOf } from "../../lib/sheet";
 import type { TopKData } from "../../lib/topkdata";
 import type { Source } from "../../source/source";
 
@@ -29,8 +29,12 @@ function tileSide(width: number, shown: Shown): number {
   return Math.floor((width - 2 * PADDING - 2 * BORDER - gaps) / (SIDE * pairs));
 }
 
-export function cardHeight(width: number, shown: Shown): number {
-  return SIDE * tileSide(width, shown) + (SIDE - 1) * TILE_GAP + 2 * PADDING + CAPTION;
+export function cardHeight(width: number, shown: Shown, data: TopKData | undefined): number {
+  const side = tileSide(width, shown);
+  const heights = PICTURES[shown].map(
+    (name) => fitTile(data?.record.pictures[name]?.tile ?? [1, 1], side).height,
+  );
+  return SIDE * Math.max(...heights) + (SIDE - 1) * TILE_GAP + 2 * PADDING + CAPTION;
 }
 
 export class ChannelCards {
@@ -81,17 +85,19 @@ export class ChannelCards {
   ): HTMLElement {
     const label = `${name === "patch" ? "patches" : "projections"} of channel ${channel}`;
     const canvas = h("canvas", { role: "img", "aria-label": label });
-    const whole = SIDE * side + (SIDE - 1) * TILE_GAP;
-    const context = sizeCanvas(canvas, whole, whole);
     const sheet = data.record.pictures[name];
+    const { width, height } = fitTile(sheet?.tile ?? [1, 1], side);
+    const gaps = (SIDE - 1) * TILE_GAP;
+    const context = sizeCanvas(canvas, SIDE * width + gaps, SIDE * height + gaps);
     if (!sheet) return canvas;
     this.pictures.get(this.#url(data, run, tileOf(sheet, channel, 0).file)).then(
       (picture) => {
         if (signal.aborted) return;
         for (let rank = 0; rank < Math.min(data.k, SIDE * SIDE); rank++) {
-          const [x, y] = [(rank % SIDE) * (side + TILE_GAP), Math.floor(rank / SIDE) * (side + TILE_GAP)];
+          const x = (rank % SIDE) * (width + TILE_GAP);
+          const y = Math.floor(rank / SIDE) * (height + TILE_GAP);
           const part = data.part(channel, rank, sheet);
-          drawTile(context, picture, tileOf(sheet, channel, rank), x, y, side, side, part);
+          drawTile(context, picture, tileOf(sheet, channel, rank), x, y, width, height, part);
         }
         this.drawn();
       },

@@ -1,10 +1,10 @@
 // One filter enlarged, with its weights as numbers.
 import { signedIndex, table } from "../../lib/colour";
 import { context2d, h, put } from "../../lib/dom";
+import type { FilterData } from "../../lib/filterdata";
 import { type Drawing, filterPixels, filterShape, largest, strongestInput } from "../../lib/filters";
 import { number } from "../../lib/format";
 import { facts } from "../../lib/frame";
-import type { FilterData } from "../filters";
 
 const CHANNELS = ["red", "green", "blue"];
 
@@ -16,7 +16,7 @@ export class FilterPanel {
   show(data: FilterData, o: number, drawing: Drawing, own: boolean): void {
     this.el.hidden = o < 0;
     if (o < 0) return;
-    const { input, height, width } = filterShape(data.weight);
+    const { height, width } = filterShape(data.weight);
     const scale = own ? largest(data.weight, o) : data.scale;
     const canvas = h("canvas", {
       width,
@@ -32,7 +32,9 @@ export class FilterPanel {
         : drawing.kind === "strongest"
           ? strongestInput(data.weight, o)
           : 0;
-    const matrices = drawing.kind === "colour" ? [0, 1, 2] : [slice];
+    const matrices = drawing.kind === "colour" ? drawing.inputs : [slice];
+    const named = (input: number, i: number): string =>
+      drawing.kind === "colour" ? CHANNELS[i] : `input ${input}`;
     put(
       this.el,
       h(
@@ -51,7 +53,7 @@ export class FilterPanel {
         { name: "largest |w|", value: number(largest(data.weight, o)) },
         { name: "contrast", value: `±${number(scale)}` },
       ]),
-      ...matrices.map((i) => this.#matrix(data, o, i, input === 3 ? CHANNELS[i] : `input ${i}`, scale)),
+      ...matrices.map((input, i) => this.#matrix(data, o, input, named(input, i), scale)),
     );
   }
 

@@ -1,0 +1,47 @@
+// One feature map in the grid of all maps of a layer.
+import { context2d, h } from "../../lib/dom";
+import { number } from "../../lib/format";
+import type { VolumeData } from "../../lib/volumedata";
+import { mapPixels, type Voxels, valueAt } from "../../lib/voxels";
+
+export interface MapActions {
+  readonly see: () => void;
+  /** The pointer is over a value. */
+  readonly read: (channel: number, row: number, column: number, value: number) => void;
+}
+
+/** The map at `place` of the stack, drawn `size` = (width, height) CSS pixels large. */
+export function mapCell(
+  data: VolumeData,
+  voxels: Voxels,
+  place: number,
+  colours: Uint8Array,
+  size: readonly [number, number],
+  { see, read }: MapActions,
+): HTMLElement {
+  const channel = data.order[place];
+  const high = number(data.volume.scale[2 * channel + 1], 3);
+  const { width, height } = voxels;
+  const canvas = h("canvas", { width, height, role: "img", "aria-label": `feature map ${channel}` });
+  context2d(canvas).putImageData(mapPixels(voxels, place, colours), 0, 0);
+  canvas.style.width = `${size[0]}px`;
+  canvas.style.height = `${size[1]}px`;
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const row = placeAt(event.clientY - box.top, box.height, height);
+    const column = placeAt(event.clientX - box.left, box.width, width);
+    read(channel, row, column, valueAt(data.volume, channel, row, column));
+  });
+  const caption = h(
+    "span",
+    { class: "filter-caption num" },
+    h("span", {}, channel),
+    h("span", { class: "muted" }, high),
+  );
+  const label = `channel ${channel}, largest ${number(data.volume.scale[2 * channel + 1])}`;
+  const look = { type: "button", class: "map-cell", "data-place": place, "aria-label": label, onclick: see };
+  return h("div", { role: "listitem" }, h("button", look, canvas, caption));
+}
+
+const placeAt = (offset: number, span: number, count: number): number =>
+  Math.max(0, Math.min(count - 1, Math.floor((count * offset) / span)));
