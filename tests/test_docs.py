@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import ROOT
 
@@ -49,6 +50,28 @@ def test_the_examples_of_docstrings_run(name: str) -> None:
     failed, tried = doctest.testmod(module, globs=names)
     assert tried > 0
     assert failed == 0
+
+
+def test_the_blocks_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = torch.nn.Conv2d(3, 4, 7, stride=4)
+            self.conv3 = torch.nn.Conv2d(4, 6, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.conv3(torch.relu(self.conv1(x))))
+
+    net = Net()
+    loss = net(torch.rand(1, 3, 224, 224)).mean()
+    torch.autograd.backward(loss)
+    images = np.random.default_rng(0).random((10, 3, 224, 224), np.float32)
+    known = {"net": net, "loss": loss, "loader": [(0, 0), (1, 1)], "images": images}
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        exec(block, known)  # each block goes on where the one before was, as a reader does
+    assert known["projections"].mismatches == 0
+    assert len(known["cs"].Run("runs/mine").scalars("train/loss").step) == 2
 
 
 def test_the_readme_shows_the_two_commands_and_the_makefile_has_them() -> None:

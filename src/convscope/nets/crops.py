@@ -55,7 +55,7 @@ def window(field: ReceptiveField, image: Pair) -> Window | None:
     at the far border would not be aligned), and where crops would save too little.
 
     >>> window(ReceptiveField((99, 99), (16, 16), (-41, -41)), (224, 224)).size
-    (128, 128)
+    (112, 112)
     """
     if field.is_global or any(image[axis] % field.stride[axis] for axis in range(2)):
         return None
