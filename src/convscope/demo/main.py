@@ -61,10 +61,11 @@ class Scale:
     embedded: int
     iterations: int
     volumes: int
+    alexnet_top: int = 9
 
 
 FULL: Final = Scale(Recipe(epochs=6, pictures=10_000), 10_000, 2304, 750, 10)
-QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4)
+QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4, alexnet_top=4)
 
 
 class Offline:
@@ -291,6 +292,7 @@ class _Job:
                 model,
                 images,
                 writer,
+                k=self._scale.alexnet_top,
                 progress=self._bar(LABELS["alexnet"]),
                 project_progress=self._bar("projecting AlexNet's channels back to pixels"),
             )

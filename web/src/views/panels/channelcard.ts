@@ -9,7 +9,7 @@ import type { Source } from "../../source/source";
 
 export type Shown = "both" | "patches" | "projections";
 
-const SIDE = 3;
+const MOST = 9;
 const TILE_GAP = 2;
 const PAIR_GAP = 8;
 const PADDING = 10;
@@ -22,19 +22,23 @@ const PICTURES: Readonly<Record<Shown, readonly string[]>> = {
   projections: ["projection"],
 };
 
+/** Tiles in a row of a card: 3 for the usual nine, 2 for four. */
+const columnsFor = (k: number): number => Math.max(1, Math.ceil(Math.sqrt(Math.min(k, MOST))));
+
 /** Side of a tile in a card `width` pixels wide. */
-function tileSide(width: number, shown: Shown): number {
+function tileSide(width: number, shown: Shown, columns: number): number {
   const pairs = PICTURES[shown].length;
-  const gaps = (pairs - 1) * PAIR_GAP + pairs * (SIDE - 1) * TILE_GAP;
-  return Math.floor((width - 2 * PADDING - 2 * BORDER - gaps) / (SIDE * pairs));
+  const gaps = (pairs - 1) * PAIR_GAP + pairs * (columns - 1) * TILE_GAP;
+  return Math.floor((width - 2 * PADDING - 2 * BORDER - gaps) / (columns * pairs));
 }
 
 export function cardHeight(width: number, shown: Shown, data: TopKData | undefined): number {
-  const side = tileSide(width, shown);
+  const columns = columnsFor(data?.k ?? MOST);
+  const side = tileSide(width, shown, columns);
   const heights = PICTURES[shown].map(
     (name) => fitTile(data?.record.pictures[name]?.tile ?? [1, 1], side).height,
   );
-  return SIDE * Math.max(...heights) + (SIDE - 1) * TILE_GAP + 2 * PADDING + CAPTION;
+  return columns * Math.max(...heights) + (columns - 1) * TILE_GAP + 2 * PADDING + CAPTION;
 }
 
 export class ChannelCards {
@@ -56,7 +60,7 @@ export class ChannelCards {
   }
 
   card(data: TopKData, run: string, channel: number, shown: Shown, look: CardLook): HTMLElement {
-    const side = tileSide(look.width, shown);
+    const side = tileSide(look.width, shown, columnsFor(data.k));
     const canvases = PICTURES[shown].map((name) => this.#canvas(data, run, name, channel, side, look.signal));
     const card = h(
       "a",
@@ -87,15 +91,16 @@ export class ChannelCards {
     const canvas = h("canvas", { role: "img", "aria-label": label });
     const sheet = data.record.pictures[name];
     const { width, height } = fitTile(sheet?.tile ?? [1, 1], side);
-    const gaps = (SIDE - 1) * TILE_GAP;
-    const context = sizeCanvas(canvas, SIDE * width + gaps, SIDE * height + gaps);
+    const columns = columnsFor(data.k);
+    const gaps = (columns - 1) * TILE_GAP;
+    const context = sizeCanvas(canvas, columns * width + gaps, columns * height + gaps);
     if (!sheet) return canvas;
     this.pictures.get(this.#url(data, run, tileOf(sheet, channel, 0).file)).then(
       (picture) => {
         if (signal.aborted) return;
-        for (let rank = 0; rank < Math.min(data.k, SIDE * SIDE); rank++) {
-          const x = (rank % SIDE) * (width + TILE_GAP);
-          const y = Math.floor(rank / SIDE) * (height + TILE_GAP);
+        for (let rank = 0; rank < Math.min(data.k, MOST); rank++) {
+          const x = (rank % columns) * (width + TILE_GAP);
+          const y = Math.floor(rank / columns) * (height + TILE_GAP);
           const part = data.part(channel, rank, sheet);
           drawTile(context, picture, tileOf(sheet, channel, rank), x, y, width, height, part);
         }
