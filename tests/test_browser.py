@@ -213,6 +213,25 @@ def test_a_narrow_page_has_a_drawer_and_no_sideways_scrolling(page: Page, server
     expect(page.get_by_role("heading", level=1)).to_contain_text("Scalars")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_all_points_of_an_embedding_are_in_sight(page: Page, server: RunningServer, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    open_view(page, server, "#/embedding?draw=dots")
+    page.wait_for_timeout(500)
+    box = page.locator("canvas.gl").bounding_box()
+    assert box is not None
+    shown = page.screenshot(
+        clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}, full_page=True
+    )
+    pixels = np.asarray(Image.open(BytesIO(shown)).convert("RGB"))[3:-3, 3:-3].astype(int)
+    coloured = np.ptp(pixels, axis=2) > 40
+    assert coloured.any()
+    assert not coloured[:, :2].any()
+    assert not coloured[:, -2:].any()
+    assert not coloured[:2].any()
+    assert not coloured[-2:].any()
+
+
 def test_the_help_lists_the_keys(page: Page, server: RunningServer) -> None:
     open_view(page, server)
     page.keyboard.press("?")

@@ -54,25 +54,24 @@ def load_photographs(
 ) -> ArrayImages:
     """Return the photographs as a network sees them, each whole and its four quarters, labelled by photograph.
 
-    Eight photographs; scikit-learn's two where the package cannot be had.
+    Eight photographs; scikit-learn's two where the package cannot be had, and the set's name says so.
     """
     pictures = _from_sklearn()
     try:
         folder = fetch(PHOTOGRAPHS, progress, client)
     except DownloadError:
-        pass  # two photographs are enough to look inside; there is nothing to complain about
-    else:
-        found = {name: np.asarray(Image.open(folder / file).convert("RGB")) for name, file in _NAMES.items()}
-        pictures = {**found, **pictures}
-    return _whole_and_quarters(pictures, preprocessing)
+        return _whole_and_quarters(pictures, preprocessing, "scikit-learn's two photographs")
+    found = {name: np.asarray(Image.open(folder / file).convert("RGB")) for name, file in _NAMES.items()}
+    pictures = {**found, **pictures}
+    return _whole_and_quarters(pictures, preprocessing, "photographs")
 
 
-def _whole_and_quarters(pictures: Mapping[str, Pixels], preprocessing: Preprocessing) -> ArrayImages:
+def _whole_and_quarters(pictures: Mapping[str, Pixels], preprocessing: Preprocessing, name: str) -> ArrayImages:
     views = [[picture, *quarters(picture)] for picture in pictures.values()]
     fitted = np.stack([preprocessing.fit(view) for of_one in views for view in of_one])
     labels = np.repeat(np.arange(len(pictures)), [len(of_one) for of_one in views])
     as_they_are = replace(preprocessing, size=None, crop=None)
-    return ArrayImages(fitted, labels, label_names=tuple(pictures), preprocessing=as_they_are, name="photographs")
+    return ArrayImages(fitted, labels, label_names=tuple(pictures), preprocessing=as_they_are, name=name)
 
 
 def quarters(picture: Pixels) -> list[Pixels]:

@@ -17,8 +17,7 @@ const PITCH_LIMIT = 1.55;
 
 export class Orbit {
   readonly camera = new PerspectiveCamera(FOV, 1, 0.01, 60);
-  /** Flat scenes are moved, not turned. */
-  flat = false;
+  #flat = false;
   #pose: Pose;
   #home: Pose;
   #frame = 0;
@@ -40,6 +39,16 @@ export class Orbit {
     }
     el.addEventListener("wheel", (event) => this.#wheel(event), { signal, passive: false });
     el.addEventListener("keydown", (event) => this.#key(event), { signal });
+    this.#place();
+  }
+
+  /** Flat scenes are moved, not turned, and have one field of view at every width. */
+  get flat(): boolean {
+    return this.#flat;
+  }
+
+  set flat(flat: boolean) {
+    this.#flat = flat;
     this.#place();
   }
 

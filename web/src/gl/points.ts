@@ -17,6 +17,8 @@ import { Orbit } from "./orbit";
 import { Stage } from "./stage";
 
 export type Detail = "dots" | "auto" | "thumbnails";
+/** A lone point farther out than this does not make all others small. */
+const FARTHEST = 1.6;
 const VERTEX = `
 precision highp float;
 uniform mat4 modelViewMatrix, projectionMatrix;
@@ -146,11 +148,12 @@ export class PointsScene {
 
   /** Whether the positions lie in a plane; the camera goes home when that changes. */
   setFlat(flat: boolean, points: Float32Array): void {
+    this.orbit.flat = flat; // before distances are taken: it decides the field of view
     const home = flat
       ? { distance: this.#flatDistance(points), yaw: 0, pitch: 0 }
       : { distance: 3.1, yaw: 0.5, pitch: 0.35 };
     const changed = this.#flat !== flat;
-    this.#flat = this.orbit.flat = flat;
+    this.#flat = flat;
     this.orbit.setHome(home);
     if (changed) this.orbit.reset(false);
   }
@@ -162,8 +165,8 @@ export class PointsScene {
       x = Math.max(x, Math.abs(points[3 * i]));
       y = Math.max(y, Math.abs(points[3 * i + 1]));
     }
-    const half = Math.max(y, x / this.orbit.camera.aspect);
-    return (Math.min(half, 1.6) * 1.07) / Math.tan((this.orbit.camera.fov * Math.PI) / 360);
+    const half = Math.max(Math.min(y, FARTHEST), Math.min(x, FARTHEST) / this.orbit.camera.aspect);
+    return (half * 1.07) / Math.tan((this.orbit.camera.fov * Math.PI) / 360);
   }
 
   setColours(rgb: Float32Array, background: string, accent: string): void {
