@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from convscope.store import Run, SummaryWriter
+from convscope.recording import SummaryWriter
+from convscope.store import Run
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from convscope.errors import InputError
 from convscope.formats import events
 from convscope.formats.histogram import MAX_BINS, count
+from convscope.formats.values import encode_histogram
 
 any_float32 = arrays(np.float32, st.integers(1, 400), elements=st.floats(width=32))
 any_float64 = arrays(np.float64, st.integers(1, 400), elements=st.floats(width=64))
@@ -65,7 +66,7 @@ def test_bins_are_narrow() -> None:
     found = count(np.random.default_rng(0).normal(0, 0.02, 10**6).astype(np.float32))
     outer = found.limits[found.limits > 1e-3]
     assert (outer[1:] / outer[:-1]).max() <= 1.125 + 1e-6
-    assert len(events.encode_histogram("layer/weight", 1000, 1.0, found)) <= 8192
+    assert len(events.encode_values(1.0, 1000, [("layer/weight", encode_histogram(found))])) <= 8192
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i1", "u8", "i4", "?", ">f4", ">i2"])

@@ -24,8 +24,10 @@ MAY_IMPORT = {
     "inspect": BASE | {"summary"},
     "embed": BASE | {"summary"},
     "scale": BASE | {"inspect", "embed"},
-    "nets": BASE | {"summary", "inspect", "embed", "scale"},
+    "nets": BASE | {"formats", "summary", "inspect", "embed", "scale"},
     "view": BASE | {"formats", "summary", "store"},
+    "recording": BASE | {"formats", "summary", "store", "inspect", "nets"},
+    "compat": BASE | {"recording", "store"},
 }
 EVERYTHING = {*MAY_IMPORT, "jobs", "console", ""}
 TOP = {"jobs": EVERYTHING, "console": set(), "demo": EVERYTHING, "cli": EVERYTHING | {"demo"}, "": EVERYTHING}

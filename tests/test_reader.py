@@ -11,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.errors import NotFoundError
-from convscope.formats import events
+from convscope.formats import events, values
 from convscope.formats.record import frame
 from convscope.formats.scalars import encode_scalars
-from convscope.store import Logdir, Run, SummaryWriter, journal, reader
+from convscope.recording import SummaryWriter
+from convscope.store import Logdir, Run, journal, reader
 from convscope.store import run as runs
 from convscope.summary import Summary
 from tensorboard_oracle import accumulate, event_class, torch_writer
 
 NAME = "events.out.tfevents.0000000001.host.1.0"
+
+
+def text(words: str) -> bytes:
+    return events.encode_values(1.0, 1, [("t", values.encode_text(words))])
 
 
 def curve(first: int, last: int, tag: str = "x") -> bytes:
@@ -61,7 +66,7 @@ def test_a_growing_file_is_followed(log: Path) -> None:
 @settings(max_examples=30, deadline=None)
 def test_it_does_not_matter_where_reading_stops(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     folder = tmp_path_factory.mktemp("run")
-    data = curve(0, 40) + frame(events.encode_text("t", 1, 1.0, "hello")) + curve(40, 60)
+    data = curve(0, 40) + frame(text("hello")) + curve(40, 60)
     (folder / NAME).touch()
     run = Run(folder)
     position = 0
@@ -75,7 +80,7 @@ def test_it_does_not_matter_where_reading_stops(tmp_path_factory: pytest.TempPat
 
 
 def test_small_chunks_give_the_same(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    append(log, frame(events.encode_text("t", 1, 1.0, "long" * 500)) + curve(10, 200))
+    append(log, frame(text("long" * 500)) + curve(10, 200))
     append(log, b"damage" * 9)
     append(log, curve(200, 300))
     whole = Run(log.parent)
@@ -132,7 +137,12 @@ def test_a_file_that_became_shorter(log: Path) -> None:
 
 def test_an_intact_record_of_nonsense(log: Path) -> None:
     entry = {"id": "../../etc", "kind": "topk", "bytes": 1}
-    append(log, frame(b"\xff\xff") + frame(events.encode_entry("x", 1, 1.0, "topk", entry)) + curve(10, 12))
+    append(
+        log,
+        frame(b"\xff\xff")
+        + frame(events.encode_values(1.0, 1, [("x", values.encode_entry("topk", entry))]))
+        + curve(10, 12),
+    )
     run = Run(log.parent)
     assert steps(run) == list(range(12))
     assert run.entries() == []

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load
 
 from convscope.errors import FormatError, InputError, NotFoundError, StorageError
-from convscope.store import Run, SummaryWriter, records, sheets
+from convscope.recording import SummaryWriter
+from convscope.store import Run, records, sheets
 from convscope.summary import Summary
 
 

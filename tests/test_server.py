@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 
 from convscope.errors import InputError, NotFoundError, StorageError
 from convscope.inspect.volume import Volume
-from convscope.store import Logdir, SummaryWriter
+from convscope.recording import SummaryWriter
+from convscope.store import Logdir
 from convscope.view import serve
 from convscope.view.server import create_app, host_name
 from convscope.view.source import LogdirSource

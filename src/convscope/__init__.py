@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from convscope.inspect.topk import TopK
     from convscope.inspect.volume import Volume
     from convscope.nets.torch import Model
-    from convscope.store import Logdir, Run, SummaryWriter
+    from convscope.recording import SummaryWriter
+    from convscope.store import Logdir, Run
     from convscope.summary import Summary
     from convscope.view import show
 
@@ -31,7 +32,7 @@ _HOMES = {
     "Model": "convscope.nets.torch",
     "Run": "convscope.store",
     "Summary": "convscope.summary",
-    "SummaryWriter": "convscope.store",
+    "SummaryWriter": "convscope.recording",
     "TopK": "convscope.inspect.topk",
     "Volume": "convscope.inspect.volume",
     "show": "convscope.view",

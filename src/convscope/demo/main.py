@@ -28,7 +28,7 @@ from convscope.nets.architectures import mnist
 from convscope.nets.download import Client, Network
 from convscope.nets.torch import Model
 from convscope.nets.weights import read_weights
-from convscope.store import SummaryWriter
+from convscope.recording import SummaryWriter
 from convscope.view import RunningServer, serve
 
 WEIGHTS: Final = f"{WORK}/mnist.safetensors"

@@ -16,7 +16,7 @@ from convscope.demo.digits import Digits
 from convscope.errors import InputError
 from convscope.inspect.filters import Filters, examine_filters
 from convscope.nets.data import ArrayImages
-from convscope.store import SummaryWriter
+from convscope.recording import SummaryWriter
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from convscope.nets.data import IMAGENET, FirstImages, FolderImages, Preprocessi
 from convscope.nets.rules import find_rule
 from convscope.nets.torch import Model
 from convscope.nets.zoo import RANDOM, ZOO
-from convscope.store import Run, SummaryWriter
+from convscope.recording import SummaryWriter
+from convscope.store import Run
 
 CHECKPOINT: Final = ".top_k.checkpoint"
 MARK: Final = ".inspect.json"

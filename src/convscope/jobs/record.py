@@ -20,7 +20,7 @@ from convscope.inspect.topk import TopK, patches
 from convscope.inspect.volume import Volume
 from convscope.nets.data import ImageSet
 from convscope.nets.torch import Model
-from convscope.store import SummaryWriter
+from convscope.recording import SummaryWriter
 from convscope.summary import Summary
 
 Progress = Callable[[int, int], None]

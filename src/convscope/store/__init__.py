@@ -6,6 +6,5 @@ The layout of a run directory is specified in ``docs/format.md``.
 from convscope.store.records import Record
 from convscope.store.results import Entry, Histogram, Picture, Scalars, Text
 from convscope.store.run import Logdir, Run
-from convscope.store.writer import SummaryWriter
 
-__all__ = ["Entry", "Histogram", "Logdir", "Picture", "Record", "Run", "Scalars", "SummaryWriter", "Text"]
+__all__ = ["Entry", "Histogram", "Logdir", "Picture", "Record", "Run", "Scalars", "Text"]

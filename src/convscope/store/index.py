@@ -5,23 +5,62 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from convscope.errors import FormatError
-from convscope.formats import events
+from convscope.errors import FormatError, not_found
+from convscope.formats import events, values
 from convscope.formats.record import HEADER
 from convscope.formats.scalars import ScalarBatch, by_tag, decode_scalars, join_batches
 from convscope.store.reader import Block
 from convscope.store.records import is_id
-from convscope.store.results import Entry, Location, Picture, Scalars
+from convscope.store.results import Entry, Location, Picture
 
-_KINDS_OF_PLUGINS: Final = {"scalars": "scalar", "histograms": "histogram", "images": "image", "text": "text"}
+PLUGIN_KINDS: Final = {
+    "scalars": "scalar",
+    "histograms": "histogram",
+    "images": "image",
+    "audio": "audio",
+    "text": "text",
+    "pr_curves": "pr_curve",
+    "mesh": "mesh",
+    "hparams": "hparams",
+    "custom_scalars": "layout",
+}
+POINTS: Final = ("current", "latest", "all")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 Note = Callable[[int, object], None]
+Cuts = list[tuple[int, int]]  # so many points stood before, those of this step and later ones were taken back
+T = TypeVar("T", Picture, Location, Entry)
+
+
+def standing(step: npt.NDArray[np.int64], cuts: Cuts, points: str = "current") -> npt.NDArray[np.bool_]:
+    """Tell which points of a series stand.
+
+    Parameters
+    ----------
+    step
+        The steps in the order in which they were logged, ``(n,)``.
+    cuts
+        What later sessions have taken back.
+    points
+        ``current``: all but what a later session took back. ``latest``: also only the last of those whose steps go
+        back, as TensorBoard's fast loader does. ``all``: everything.
+    """
+    if points not in POINTS:
+        raise not_found("choice of points", points, POINTS)
+    keep = np.ones(len(step), np.bool_)
+    if points == "all":
+        return keep
+    for count, first in cuts:
+        keep[:count] &= step[:count] < first
+    if points == "latest" and len(step) > 1:
+        beyond = np.where(keep, step, np.iinfo(np.int64).max)
+        keep[:-1] &= step[:-1] < np.minimum.accumulate(beyond[::-1])[::-1][1:]
+    return keep
 
 
 class Series:
@@ -30,6 +69,8 @@ class Series:
     def __init__(self) -> None:
         self._columns: list[npt.NDArray[Any]] = [np.empty(16, np.int64), np.empty(16), np.empty(16)]
         self._count = 0
+        self.cuts: Cuts = []
+        self.session = 0
 
     def extend(self, *columns: npt.NDArray[Any]) -> None:
         """Append values: steps, times, values."""
@@ -46,34 +87,65 @@ class Series:
             larger[: self._count] = column[: self._count]
             self._columns[index] = larger
 
-    def purge(self, step: int) -> None:
-        """Forget what has this step or a later one."""
-        keep = self._columns[0][: self._count] < step
-        self._columns = [column[: self._count][keep] for column in self._columns]
-        self._count = len(self._columns[0])
+    def cut(self, step: int) -> None:
+        """Take back what has this step or a later one."""
+        self.cuts.append((self._count, step))
 
-    def scalars(self) -> Scalars:
-        """Return the curve; its arrays cannot be written."""
+    def stands(self) -> bool:
+        """Tell whether anything of it stands."""
+        return bool(standing(self._columns[0][: self._count], self.cuts).any())
+
+    def columns(self) -> list[npt.NDArray[Any]]:
+        """Return all steps, times and values; they cannot be written."""
         views = [column[: self._count] for column in self._columns]
         for view in views:
             view.flags.writeable = False
-        return Scalars(*views)
+        return views
 
     def __len__(self) -> int:
         return self._count
 
 
+class Places(Generic[T]):
+    """Values of one kind and tag, or entries, as far as they have been read."""
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.cuts: Cuts = []
+        self.session = 0
+
+    def cut(self, step: int) -> None:
+        """Take back what has this step or a later one."""
+        self.cuts.append((len(self.items), step))
+
+    def stands(self) -> bool:
+        """Tell whether anything of it stands."""
+        return bool(self.standing())
+
+    def standing(self, points: str = "current") -> list[T]:
+        """Return those that stand."""
+        if not self.cuts and points == "current":
+            return list(self.items)
+        steps = np.array([item.step for item in self.items], np.int64)
+        return [self.items[index] for index in np.flatnonzero(standing(steps, self.cuts, points))]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
 @dataclass
 class Index:
-    """Series, places of media and entries of one run."""
+    """Series, places of media and entries of one run.
+
+    A session is what one program wrote: where a file starts after the last value of all others, its first step of a
+    tag takes back what the tag had at that step and later ones.
+    """
 
     scalars: dict[str, Series] = field(default_factory=dict)
-    histograms: dict[str, list[Location]] = field(default_factory=dict)
-    images: dict[str, list[Picture]] = field(default_factory=dict)
-    texts: dict[str, list[Location]] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
+    places: dict[str, dict[str, Places[Any]]] = field(default_factory=dict)
+    entries: Places[Entry] = field(default_factory=Places)
     last_wall_time: float | None = None
-    purges: int = 0
+    session: int = 0
     _plugins: dict[str, str] = field(default_factory=dict)
 
     def add(self, block: Block, note: Note) -> None:
@@ -83,11 +155,15 @@ class Index:
         first = 0
         for frame in others.tolist():
             event = _decode(block, frame, note)
-            if event is not None and event.starts_session:  # takes away what came before, not what comes after
+            if event is None:
+                continue
+            if event.file_version and self.last_wall_time is not None and event.wall_time > self.last_wall_time:
+                self.session += 1
+            if event.starts_session:  # takes away what came before, not what comes after
                 self._extend(join_batches([_between(batch, first, frame), *loose]))
-                self.purge(event.step)
+                self._cut(event.step)
                 first, loose = frame, []
-            elif event is not None and (scalars := self._take(block, frame, event, note)) is not None:
+            elif (scalars := self._take(block, frame, event, note)) is not None:
                 loose.append(scalars)
         self._extend(join_batches([_between(batch, first, None), *loose]))
 
@@ -110,16 +186,13 @@ class Index:
         """Put a value where it belongs; a scalar is given back."""
         kind = self._kind(value)
         if kind == "scalar":
-            return events.decode_scalar(value)
-        if kind == "image":
-            image = events.decode_image(value)
-            picture = Picture(place.step, place.wall_time, image.height, image.width, place)
-            self.images.setdefault(value.tag, []).append(picture)
-        elif kind in ("histogram", "text"):
-            places = self.histograms if kind == "histogram" else self.texts
-            places.setdefault(value.tag, []).append(place)
-        elif kind == events.PLUGIN:
-            self.entries.append(_entry(value, place))
+            return values.decode_scalar(value)
+        if kind == events.PLUGIN:
+            self.entries.items.append(_entry(value, place))
+        elif kind:
+            known = self.places.setdefault(kind, {}).setdefault(value.tag, Places())
+            self._renew(known, place.step)
+            known.items.append(_picture(value, place) if kind == "image" else place)
         return None
 
     def _kind(self, value: events.Value) -> str:
@@ -128,39 +201,65 @@ class Index:
             return value.form
         plugin = value.plugin or self._plugins.get(value.tag, "")
         self._plugins[value.tag] = plugin
-        return _KINDS_OF_PLUGINS.get(plugin, plugin if plugin == events.PLUGIN else "")
+        return PLUGIN_KINDS.get(plugin, plugin if plugin == events.PLUGIN else "tensor")
 
     def _extend(self, batch: ScalarBatch) -> None:
         for tag, rows in by_tag(batch):
             series = self.scalars.setdefault(tag, Series())
+            self._renew(series, int(batch.step[rows[0]]))
             series.extend(batch.step[rows], batch.wall_time[rows], batch.value[rows])
         if len(batch.wall_time):
             self._see(float(batch.wall_time.max()))
 
+    def _renew(self, series: Series | Places[Any], step: int) -> None:
+        """Take back what an earlier session had of a series at its first step in this one and later."""
+        if series.session != self.session:
+            if len(series):
+                series.cut(step)
+            series.session = self.session
+
     def _see(self, wall_time: float) -> None:
         self.last_wall_time = max(wall_time, self.last_wall_time or wall_time)
 
-    def purge(self, step: int) -> None:
-        """Forget what has this step or a later one, as TensorBoard does when a session starts again."""
+    def _cut(self, step: int) -> None:
+        """Take back what has this step or a later one, as TensorBoard does when a session starts again."""
         for series in self.scalars.values():
-            series.purge(step)
-        for places in (*self.histograms.values(), *self.texts.values()):
-            places[:] = [place for place in places if place.step < step]
-        for pictures in self.images.values():
-            pictures[:] = [picture for picture in pictures if picture.step < step]
-        self.entries[:] = [entry for entry in self.entries if entry.step < step]
-        self.purges += 1
+            series.cut(step)
+        for known in self.places.values():
+            for places in known.values():
+                places.cut(step)
+        self.entries.cut(step)
 
     def kinds(self) -> Iterator[tuple[str, list[str]]]:
-        """Give the tags of each kind that has something, by first appearance."""
-        for kind in ("scalar", "histogram", "image", "text"):
-            known: dict[str, Any] = getattr(self, f"{kind}s")
-            if tags := [tag for tag, values in known.items() if len(values)]:
+        """Give the tags of each kind that has something, by first appearance; scalars come first."""
+        known: dict[str, Any] = {"scalar": self.scalars, **self.places}
+        for kind in _KIND_ORDER:
+            if tags := [tag for tag, series in known.get(kind, {}).items() if series.stands()]:
                 yield kind, tags
         tags_of_records: dict[str, dict[str, None]] = {}
-        for entry in self.entries:
+        for entry in self.entries.standing():
             tags_of_records.setdefault(entry.kind, {})[entry.tag] = None
         yield from ((kind, list(tags)) for kind, tags in tags_of_records.items())
+
+
+_KIND_ORDER: Final = (
+    "scalar",
+    "histogram",
+    "image",
+    "audio",
+    "text",
+    "pr_curve",
+    "mesh",
+    "hparams",
+    "layout",
+    "graph",
+    "tensor",
+)
+
+
+def _picture(value: events.Value, place: Location) -> Picture:
+    image = values.decode_image(value)
+    return Picture(place.step, place.wall_time, image.height, image.width, place, image.clipped)
 
 
 def _decode(block: Block, frame: int, note: Note) -> events.Event | None:
@@ -196,7 +295,7 @@ def _batch(scalars: list[tuple[str, float]], event: events.Event, frame: int) ->
 
 
 def _entry(value: events.Value, place: Location) -> Entry:
-    told = events.decode_entry(value)
+    told = values.decode_entry(value)
     kind, name, size = told.get("kind"), told.get("id"), told.get("bytes", 0)
     if not isinstance(kind, str) or not _KIND.fullmatch(kind) or not is_id(name) or not isinstance(size, int):
         raise FormatError(f"the entry {value.tag!r} names no record: {told!r:.120}")

@@ -13,6 +13,7 @@ from convscope.errors import FormatError, StorageError
 from convscope.formats import events
 from convscope.formats.histogram import Distribution
 from convscope.formats.record import HEADER
+from convscope.formats.values import decode_image
 
 _MEDIA_TYPES: Final = {
     b"\x89PNG": "image/png",
@@ -83,18 +84,22 @@ class Location:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture at a step; its bytes stay in the file until they are asked for."""
+    """A picture at a step; its bytes stay in the file until they are asked for.
+
+    ``clipped`` says how many of its numbers lay outside the range and were clipped, where the writer has told.
+    """
 
     step: int
     wall_time: float
     height: int
     width: int
     location: Location
+    clipped: int = 0
 
     @property
     def png(self) -> bytes:
         """The picture as stored: PNG, unless another program has logged something else."""
-        return events.decode_image(self.location.read()).data
+        return decode_image(self.location.read()).data
 
     @property
     def media_type(self) -> str:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from convscope.errors import FormatError, NotFoundError, StorageError, not_found
-from convscope.formats import events
 from convscope.formats.scalars import ScalarBatch, by_tag
-from convscope.store.index import Index
+from convscope.store.accessors import Accessors
+from convscope.store.index import Index, standing
 from convscope.store.journal import SUFFIX
 from convscope.store.reader import EventFile
 from convscope.store.records import DIRECTORY, Record
 from convscope.store.recovery import read_journal
-from convscope.store.results import Entry, Histogram, Location, Picture, Scalars, Text
+from convscope.store.results import Entry, Location, Scalars
 
 _MARK = "tfevents"
+T = TypeVar("T")
 
 
-class Run:
+class Run(Accessors):
     """What one run directory holds.
 
     Event files of convscope, torch.utils.tensorboard, tensorboardX and TensorFlow are read. A run may be read by
@@ -53,7 +55,7 @@ class Run:
         self._known: dict[str, int] = {}
         self._pending: dict[str, ScalarBatch] = {}
         self._faults: dict[str, str] = {}
-        self._histograms: dict[str, tuple[int, list[Histogram]]] = {}  # decoded so far, after how many purges
+        self._known_values: dict[tuple[str, str], dict[Location, Any]] = {}
         self.refresh()
 
     def __repr__(self) -> str:
@@ -82,7 +84,7 @@ class Run:
         self._index = Index()
         self._files.clear()
         self._pending.clear()
-        self._histograms.clear()
+        self._known_values.clear()
 
     def _position(self) -> tuple[object, ...]:
         cursors = [(name, file.cursor, len(file.problems)) for name, file in self._files.items()]
@@ -125,56 +127,60 @@ class Run:
                 known = {"scalar": list(scalars), **{name: tags for name, tags in known.items() if name != "scalar"}}
             return known if kind is None else {kind: known.get(kind, [])}
 
-    def scalars(self, tag: str) -> Scalars:
-        """Return a curve."""
+    def scalars(self, tag: str, points: str = "current") -> Scalars:
+        """Return a curve.
+
+        Parameters
+        ----------
+        tag
+            Its tag.
+        points
+            What a program that starts again at an earlier step takes back: ``current`` leaves that out; ``latest``
+            leaves out whatever is followed by the same step or an earlier one, as TensorBoard's fast loader does;
+            ``all`` gives every point in the files.
+        """
         with self._lock:
             self._check("scalar", tag)
             series = self._index.scalars.get(tag)
-            parts = [series.scalars()] if series is not None else []
+            parts = [series.columns()] if series is not None else []
             for batch in self._pending.values():
                 found = [rows for name, rows in by_tag(batch) if name == tag]
-                parts += [Scalars(batch.step[rows], batch.wall_time[rows], batch.value[rows]) for rows in found]
-            if len(parts) == 1:
-                return parts[0]
-            columns = ("step", "wall_time", "value")
-            return Scalars(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+                parts += [[batch.step[rows], batch.wall_time[rows], batch.value[rows]] for rows in found]
+            columns = parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
+            cuts = [] if series is None else series.cuts
+        if not cuts and points == "current":
+            return Scalars(*columns)
+        keep = standing(columns[0], cuts, points)
+        return Scalars(*columns) if keep.all() else Scalars(*(column[keep] for column in columns))
 
-    def histograms(self, tag: str) -> list[Histogram]:
-        """Return the histograms of a tag."""
+    def _places(self, kind: str, tag: str, points: str) -> list[Any]:
         with self._lock:
-            self._check("histogram", tag)
-            places = self._index.histograms[tag]
-            purges, known = self._histograms.get(tag, (0, []))
-            known = known if purges == self._index.purges else []
-            known += [_histogram(place) for place in places[len(known) :]]
-            self._histograms[tag] = (self._index.purges, known)
-            return list(known)
+            self._check(kind, tag)
+            found: list[Any] = self._index.places[kind][tag].standing(points)
+            return found
 
-    def images(self, tag: str) -> list[Picture]:
-        """Return the pictures of a tag; all of them, none is sampled away."""
+    def _decoded(self, kind: str, tag: str, points: str, decode: Callable[[Location], T]) -> list[T]:
+        """Return the values of a tag, each decoded once."""
+        places = self._places(kind, tag, points)
         with self._lock:
-            self._check("image", tag)
-            return list(self._index.images[tag])
-
-    def texts(self, tag: str) -> list[Text]:
-        """Return the texts of a tag."""
-        with self._lock:
-            self._check("text", tag)
-            places = self._index.texts[tag]
-            return [Text(place.step, place.wall_time, events.decode_text(place.read())) for place in places]
+            known = self._known_values.setdefault((kind, tag), {})
+            for place in places:
+                if place not in known:
+                    known[place] = decode(place)
+            return [known[place] for place in places]
 
     def entries(self, kind: str | None = None, tag: str | None = None) -> list[Entry]:
         """Return what the log says about records, in the order in which they were committed."""
         with self._lock:
-            entries = self._index.entries
-            return [entry for entry in entries if kind in (None, entry.kind) and tag in (None, entry.tag)]
+            entries = self._index.entries.standing()
+        return [entry for entry in entries if kind in (None, entry.kind) and tag in (None, entry.tag)]
 
     def record(self, entry: Entry | str) -> Record:
         """Return a record by its entry or its id."""
         if isinstance(entry, Entry):
             return Record(self.path, entry)
         with self._lock:
-            known = {item.id: item for item in self._index.entries}
+            known = {item.id: item for item in self._index.entries.items}
         if entry not in known:
             raise not_found("record", entry, known, f"run {self.name!r}")
         return Record(self.path, known[entry])
@@ -198,11 +204,6 @@ class Run:
         known = self.tags(kind)[kind]
         if tag not in known:
             raise not_found(kind, tag, known, f"run {self.name!r}")
-
-
-def _histogram(place: Location) -> Histogram:
-    counted = events.decode_histogram(place.read())
-    return Histogram(**vars(counted), step=place.step, wall_time=place.wall_time)
 
 
 def _directory(path: str | Path) -> Path:

@@ -1,0 +1,185 @@
+"""What all methods of the writer share: the run directory, its log, and what a tag, a step and a number may be."""
+
+from __future__ import annotations
+
+import operator
+import re
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from time import time as now
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+
+from convscope.arrays import as_numpy
+from convscope.errors import InputError
+from convscope.formats import events
+from convscope.store.log import EventLog
+from convscope.summary import check_tag
+
+_LONGEST_DELAY: Final = 1.0
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Recorder:
+    """A run directory that takes events; the families of ``add_`` methods derive from it.
+
+    Parameters
+    ----------
+    log_dir
+        The run directory; ``runs/<date>_<host><comment>`` by default.
+    comment, purge_step, max_queue, flush_secs, filename_suffix
+        As for :class:`~convscope.recording.SummaryWriter`.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path | None = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,  # noqa: ARG002 - kept for its place: nothing waits in memory here
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+    ) -> None:
+        if log_dir is None or str(log_dir) == "":
+            log_dir = Path("runs", f"{datetime.now().astimezone():%b%d_%H-%M-%S}_{socket.gethostname()}{comment}")
+        filename_suffix = filename_suffix or ""
+        if "/" in filename_suffix or "\\" in filename_suffix:
+            raise InputError(f"a suffix of a file name has no slash, got {filename_suffix!r}")
+        self._directory = Path(log_dir)
+        self._default_step = 0
+        self._default_time: float | None = None
+        delay = min(max(float(flush_secs), 0.01), _LONGEST_DELAY)
+        self._log = EventLog(
+            self._directory, filename_suffix, delay, None if purge_step is None else step_of(purge_step)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._directory)!r})"
+
+    def get_logdir(self) -> str:
+        """Return the run directory."""
+        return str(self._directory)
+
+    def flush(self) -> None:
+        """Make all that has been logged visible to readers now."""
+        self._log.flush()
+
+    def close(self) -> None:
+        """Flush, and end the run's files. A closed writer takes no more values."""
+        self._log.close()
+
+    @contextmanager
+    def use_metadata(self, *, global_step: int | None = None, walltime: float | None = None) -> Iterator[Self]:
+        """Set the step and the time of what is logged inside the block without one of its own.
+
+        Parameters
+        ----------
+        global_step
+            The training step; 0 outside such a block.
+        walltime
+            Seconds since 1970; the moment of logging outside such a block.
+        """
+        before = self._default_step, self._default_time
+        self._default_step = self._default_step if global_step is None else step_of(global_step)
+        self._default_time = self._default_time if walltime is None else float(walltime)
+        try:
+            yield self
+        finally:
+            self._default_step, self._default_time = before
+
+    def _step(self, global_step: Any) -> int:
+        return self._default_step if global_step is None else step_of(global_step)
+
+    def _time(self, walltime: float | None) -> float:
+        walltime = self._default_time if walltime is None else walltime
+        return now() if walltime is None else float(walltime)
+
+    def _emit(self, tag: object, fields: bytes, global_step: Any, walltime: float | None) -> None:
+        """Write one value: its tag and the bytes of its other fields."""
+        values = [(tag_of(tag), fields)]
+        self._log.append(events.encode_values(self._time(walltime), self._step(global_step), values))
+
+
+def tag_of(tag: object) -> str:
+    """Return a tag as it is stored: without leading slashes, and with ``_`` in place of control characters.
+
+    Raises
+    ------
+    InputError
+        If it is not text, empty or too long.
+    """
+    name = check_tag(tag)
+    clean = _CONTROL.sub("_", name).lstrip("/")
+    if clean != name:
+        warnings.warn(f"the tag {name!r} is logged as {clean!r}", stacklevel=4)
+        check_tag(clean)
+    return clean
+
+
+def step_of(value: Any) -> int:
+    """Return a step as a 64-bit integer.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number or has more than 64 bits.
+    """
+    if value is None:
+        return 0
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    try:
+        step = operator.index(value)
+    except TypeError:
+        step = _step_in_array(value)
+    if not -(1 << 63) <= step < 1 << 63:
+        raise InputError(f"a step has 64 bits, got {step}")
+    return step
+
+
+def _step_in_array(value: Any) -> int:
+    """Return the whole number in an array of any framework that holds just one."""
+    array = None if isinstance(value, str | float) else as_numpy(value)
+    if array is None or array.size != 1 or array.dtype.kind not in "iuf" or int(array.reshape(-1)[0]) != array.item():
+        raise InputError(f"a step is a whole number, got {value!r:.80}; round it, or log against another axis")
+    return int(array.reshape(-1)[0])
+
+
+def number_of(value: Any) -> float:
+    """Return a number, or an array of any framework that holds one, as a float.
+
+    Raises
+    ------
+    InputError
+        If it is not one real number.
+    """
+    if type(value) is not int:
+        array = np.asarray(_parsed(value)) if isinstance(value, str) else as_numpy(value)
+        if array.size != 1 or array.dtype.kind not in "biuf":
+            raise InputError(f"a scalar is one real number, got an array of shape {array.shape}, dtype {array.dtype}")
+        value = array.reshape(-1)[0]
+    try:
+        return float(value)
+    except OverflowError:
+        return float(np.copysign(np.inf, 1 if value > 0 else -1))
+
+
+def _parsed(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"a scalar is one real number, got the text {text!r:.80}") from None
