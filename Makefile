@@ -47,6 +47,7 @@ screenshots: .venv/ready  ## make the pictures of README and docs anew from a ru
 bench: .venv/ready  ## the paired benchmarks; copy their tables into benchmarks/RESULTS.md
 	.venv/bin/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(PYTHON) benchmarks/recording.py
+	$(PYTHON) benchmarks/watch.py
 
 package: .venv/ready  ## sdist and wheel in dist/
 	$(PYTHON) -m build

@@ -25,6 +25,8 @@ PAGES: Final = {
     "scalars": "#/scalars",
     "histograms": "#/histograms",
     "images": "#/images",
+    "confusion": "#/confusion",
+    "curves": "#/curves?range=corner",
     "filters": "#/filters?run=alexnet",
     "layer": "#/layer?run=alexnet&tag=features.6",
     "channel": "#/layer?run=alexnet&tag=features.6&ch=0",

@@ -35,6 +35,33 @@ class OnlyDlpack:
         return self.tensor.__dlpack_device__()
 
 
+class LikeTensorflowsBfloat16:
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise TypeError("no such type")
+
+    def __dlpack__(self, **options: object) -> object:
+        raise RuntimeError("no such type")
+
+    def numpy(self) -> np.ndarray:
+        return np.arange(2.0)
+
+
+def like_paddles_bfloat16() -> object:
+    """Return something whose numpy() gives the bits of its numbers, as Paddle's does."""
+
+    class Tensor:
+        dtype = "paddle.bfloat16"
+
+        def numpy(self) -> np.ndarray:
+            return np.array([0x3FC0], np.uint16)
+
+        def astype(self, dtype: str) -> object:
+            return torch.tensor([1.5]) if dtype == "float32" else self
+
+    Tensor.__module__ = "paddle"
+    return Tensor()
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -49,6 +76,11 @@ class OnlyDlpack:
         (torch.tensor([1.5, -2.0], dtype=torch.bfloat16), np.array([1.5, -2], np.float32)),
         (torch.tensor([1 + 2j]).conj(), np.array([1 - 2j], np.complex64)),
         (torch.tensor([True]), np.array([True])),
+        (torch.tensor([1.5, 448.0]).to(torch.float8_e4m3fn), np.array([1.5, 448], np.float32)),
+        (torch.eye(2).to_sparse(), np.eye(2, dtype=np.float32)),
+        ([torch.ones(2, requires_grad=True)] * 2, np.ones((2, 2), np.float32)),
+        (LikeTensorflowsBfloat16(), np.arange(2.0)),
+        (like_paddles_bfloat16(), np.array([1.5], np.float32)),
     ],
 )
 def test_arrays_of_any_framework(value: object, expected: np.ndarray) -> None:

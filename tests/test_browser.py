@@ -14,12 +14,12 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 import browser as finder
-from convscope import SummaryWriter
+from convscope import Run, SummaryWriter
 from convscope.summary import Summary
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
-VIEWS = ("Scalars", "Histograms", "Images", "Filters", "Layers", "Embedding", "Volume")
+VIEWS = ("Scalars", "Histograms", "Images", "Confusion", "PR and ROC", "Filters", "Layers", "Embedding", "Volume")
 WAIT = 30_000
 
 
@@ -325,7 +325,18 @@ def test_a_channel_is_opened_and_left_by_keyboard(page: Page, server: RunningSer
 
 def test_no_page_scrolls_sideways_on_the_smallest_phones(page: Page, server: RunningServer) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
-    for view in ("scalars", "histograms", "images", "layer", "layer?ch=0", "filters?ch=0", "embedding", "volume"):
+    for view in (
+        "scalars",
+        "histograms",
+        "images",
+        "confusion",
+        "curves?class=1",
+        "layer",
+        "layer?ch=0",
+        "filters?ch=0",
+        "embedding",
+        "volume",
+    ):
         open_view(page, server, f"#/{view}")
         page.wait_for_timeout(200)
         widest = (
@@ -379,3 +390,44 @@ def test_filters_keep_their_shape_and_the_colours_of_a_bgr_network(page: Page, t
         pixel = canvas.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]")
         assert pixel == [128, 128, 255, 255]
         page.goto("about:blank")
+
+
+def test_a_confusion_matrix_is_read_by_keyboard_and_by_its_table(
+    page: Page, server: RunningServer, small_demo: Path
+) -> None:
+    run = Run(small_demo / "mnist" / "training")
+    counts = run.record(run.entries("confusion_matrix")[-1]).arrays()["counts"]
+    open_view(page, server, "#/confusion")
+    cells = page.get_by_role("table", name="Confusion matrix").locator("tbody tr").nth(3).locator("td")
+    assert [int(text) for text in cells.all_inner_texts()] == [3, *counts[3]]
+    assert ink(page, "canvas.heat-map") > 20
+    page.locator("canvas.heat-map").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("tooltip")).to_contain_text("1 taken for 1")
+    expect(page.get_by_role("tooltip")).to_contain_text(f"{counts[1, 1]} of {counts[1].sum()}")
+    page.get_by_text("Share of the row").click()
+    page.wait_for_url("**norm=1*")
+    page.keyboard.press("/")
+    page.keyboard.type("7")
+    classes = page.get_by_role("table", name="How well each class is recognised").locator("tbody tr")
+    expect(classes).to_have_count(1)
+
+
+def test_one_class_is_picked_out_of_the_curves(page: Page, server: RunningServer, small_demo: Path) -> None:
+    run = Run(small_demo / "mnist" / "training")
+    record = run.record(run.entries("curves")[-1])
+    open_view(page, server, "#/curves")
+    areas = page.get_by_role("table", name="Areas under the curves of each class")
+    expect(areas.locator("tbody tr").nth(7)).to_contain_text(f"{record.arrays()['auc'][7]:.4f}")
+    assert ink(page, "[aria-label='ROC'] canvas") > 20
+    areas.get_by_role("button", name="7").click()
+    page.wait_for_url("**class=7*")
+    rows = page.get_by_role("table", name="Curves of 7").locator("tbody tr")
+    expect(rows).to_have_count(record.arrays()["threshold"].shape[1])
+    page.get_by_role("button", name="Corner").click()
+    page.wait_for_url("**range=corner*")
+    page.keyboard.press("Escape")
+    expect(rows).to_have_count(0)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**step=12*")

@@ -16,6 +16,7 @@ from PIL import Image
 from convscope import Run, SummaryWriter, __version__
 from convscope.cli import main
 from convscope.errors import InputError
+from convscope.formats.scalars import encode_scalars
 from convscope.jobs import folder
 
 
@@ -59,9 +60,10 @@ def test_ls_lists_what_a_run_holds(tmp_path: Path) -> None:
 
 
 def test_what_users_named_is_printed_as_it_is(tmp_path: Path) -> None:
-    with SummaryWriter(tmp_path / "[bold]") as writer:
-        for tag in ("[/x]", "[bold]x[/bold] [0]", "bell\a\x1b[31m"):
-            writer.add_scalar(tag, 1, 1)
+    tags = ["[/x]", "[bold]x[/bold] [0]", "bell\a\x1b[31m"]  # our writer would clean the last, others do not
+    (tmp_path / "[bold]").mkdir()
+    numbers = np.arange(3), np.ones(3, np.int64), np.ones(3), np.ones(3)
+    (tmp_path / "[bold]" / "events.out.tfevents.1").write_bytes(encode_scalars(tags, *numbers))
     done = convscope("ls", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "[/x]" in done.stdout

@@ -26,9 +26,17 @@ def test_each_stage_leaves_what_the_pages_show(small_demo: Path) -> None:
     loss = training.scalars("train/loss")
     assert len(loss.step) == 24
     assert loss.value[-4:].mean() < loss.value[:4].mean()
-    assert {"gradient/conv1.weight", "weight/fc2.bias"} <= set(training.tags()["histogram"])
+    assert {"gradients/conv1.weight", "weights/fc2.bias", "activations/relu2"} <= set(training.tags()["histogram"])
     assert [entry.step for entry in training.entries("filters", "conv1")] == [0, 12, 24]
     assert len(training.images("train/first batch")) == 2
+    assert [picture.step for picture in training.images("filters/conv1")] == list(range(1, 25, 2))
+    accuracy = training.scalars("test/accuracy").value[1:]  # that of step 0 stands alone
+    for entry, expected in zip(training.entries("confusion_matrix", "test"), accuracy, strict=True):
+        counts = training.record(entry).arrays()["counts"]
+        assert np.trace(counts) / counts.sum() == pytest.approx(expected)
+    for entry, curve in zip(training.entries("curves", "test"), training.pr_curves("test/7"), strict=True):
+        assert entry.step == curve.step
+        assert training.record(entry).arrays()["auc"][7] > 0.7
 
 
 def test_the_channels_are_complete_and_true_to_the_search(small_demo: Path) -> None:

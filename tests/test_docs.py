@@ -35,11 +35,10 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
-def test_the_examples_of_the_interface_run() -> None:
-    failed, tried = doctest.testfile(
-        str(ROOT / "docs" / "api.md"), module_relative=False, globs={"cs": __import__("convscope")}
-    )
-    assert tried >= 9
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=lambda page: page.name)
+def test_the_examples_of_the_documents_run(page: Path) -> None:
+    failed, tried = doctest.testfile(str(page), module_relative=False, globs={"cs": __import__("convscope")})
+    assert tried >= 3
     assert failed == 0
 
 
@@ -63,15 +62,24 @@ def test_the_blocks_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monkey
             return torch.relu(self.conv3(torch.relu(self.conv1(x))))
 
     net = Net()
-    loss = net(torch.rand(1, 3, 224, 224)).mean()
-    torch.autograd.backward(loss)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+
+    def train_on(x: int, y: int) -> torch.Tensor:
+        loss = net(torch.rand(1, 3, 224, 224)).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        return loss
+
     images = np.random.default_rng(0).random((10, 3, 224, 224), np.float32)
-    known = {"net": net, "loss": loss, "loader": [(0, 0), (1, 1)], "images": images}
+    known = {"net": net, "train_on": train_on, "loader": [(0, 0), (1, 1)], "images": images}
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
         exec(block, known)  # each block goes on where the one before was, as a reader does
     assert known["projections"].mismatches == 0
-    assert len(known["cs"].Run("runs/mine").scalars("train/loss").step) == 2
+    run = known["cs"].Run("runs/mine")
+    assert len(run.scalars("train/loss").step) == len(run.scalars("accuracy/test").step) == 2
+    assert len(run.histograms("weights/conv1.weight")) == 1
 
 
 def test_the_readme_shows_the_two_commands_and_the_makefile_has_them() -> None:

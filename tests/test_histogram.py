@@ -95,7 +95,7 @@ def test_explicit_bins() -> None:
     [
         (np.zeros(0), "auto", "at least one value"),
         (np.zeros(3, complex), "auto", "real numbers"),
-        (np.zeros(3), "doane", "unknown bins 'doane'"),
+        (np.zeros(3), "many", "unknown bins 'many'"),
         (np.zeros(3), 0, "makes no histogram"),
         (np.zeros(3), [2.0, 1.0], "makes no histogram"),
     ],

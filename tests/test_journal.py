@@ -9,16 +9,18 @@ import pytest
 from convscope.errors import FormatError
 from convscope.formats.events import encode_file_version
 from convscope.formats.record import frame
+from convscope.formats.scalars import encode_scalars
 from convscope.store import journal as journals
 from convscope.store.journal import Journal
 from convscope.store.recovery import read_journal, recover
 
 NAME = "events.out.tfevents.1.host.1.0"
+JOURNAL = journals.journal_name(NAME)
 
 
 @pytest.fixture
 def journal(tmp_path: Path):
-    made = Journal(tmp_path / f"{NAME}.journal", capacity=64)
+    made = Journal(tmp_path / JOURNAL, capacity=64)
     made.add_tag("loss")
     yield made
     made.close()
@@ -79,7 +81,7 @@ def test_a_half_written_row_and_a_half_written_tag_do_not_count(journal: Journal
 @pytest.mark.skipif(os.name == "nt", reason="there nobody can tell whether the writer lives")
 @pytest.mark.parametrize("start", [0, 50])
 def test_rows_behind_one_that_a_dead_thread_took_are_not_lost(tmp_path: Path, start: int) -> None:
-    journal = Journal(tmp_path / f"{NAME}.journal", capacity=64)
+    journal = Journal(tmp_path / JOURNAL, capacity=64)
     journal.add_tag("loss")
     fill(journal, 0, start + 2)
     journal.commit(start, 0)
@@ -102,7 +104,7 @@ def test_a_torn_state_leaves_the_one_before(journal: Journal) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"CVSJRNL1" + bytes(5000)])
 def test_what_is_not_a_journal(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / f"{NAME}.journal"
+    path = tmp_path / JOURNAL
     path.write_bytes(content)
     with pytest.raises(FormatError, match="journal"):
         read_journal(path)
@@ -135,14 +137,14 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
 
 def left_over(folder: Path, rows: int, drained: int) -> Path:
     """Make what a writer leaves that was killed with a write under way."""
-    journal = Journal(folder / f"{NAME}.journal", capacity=64)
+    journal = Journal(folder / JOURNAL, capacity=64)
     journal.add_tag("loss")
     fill(journal, 0, rows)
     view = read_journal(journal.path)
     start = frame(encode_file_version(1.0))
-    head = journals.batch_of(["loss"], journal.rows(0, drained))
-    (folder / NAME).write_bytes(start + journals.encode(head) + journals.encode(view.pending)[:55])
-    journal.commit(drained, len(start + journals.encode(head)))
+    head = journals.encode(["loss"], journal.rows(0, drained))
+    (folder / NAME).write_bytes(start + head + journals.encode(view.tags, view.rows)[:55])
+    journal.commit(drained, len(start + head))
     journal.close()
     return journal.path
 
@@ -157,13 +159,13 @@ def test_recovery_is_the_same_however_often_it_is_done(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(once[:-70])  # as if it had died on the way
     assert recover(path)
     assert (tmp_path / NAME).read_bytes() == once
-    whole = journals.encode(journals.ScalarBatch(["loss"], *_columns(20)))
+    whole = encode_scalars(["loss"], *_columns(20))
     assert once == frame(encode_file_version(1.0)) + whole
 
 
 def _columns(count: int) -> tuple[np.ndarray, ...]:
     zeros = np.zeros(count, np.int64)
-    return zeros, np.arange(count), np.ones(count), np.full(count, 0.5), zeros
+    return zeros, np.arange(count), np.ones(count), np.full(count, 0.5)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there a journal in use cannot be locked")
@@ -174,7 +176,7 @@ def test_a_living_writer_is_left_alone(journal: Journal) -> None:
 
 
 def test_an_event_file_that_was_never_begun_goes_away(tmp_path: Path) -> None:
-    Journal(tmp_path / f"{NAME}.journal", capacity=64).close()
+    Journal(tmp_path / JOURNAL, capacity=64).close()
     (tmp_path / NAME).write_bytes(b"half")
-    assert recover(tmp_path / f"{NAME}.journal")
+    assert recover(tmp_path / JOURNAL)
     assert list(tmp_path.iterdir()) == []

@@ -56,7 +56,44 @@ def test_filters_are_those_of_the_standard() -> None:
             left = lines[row, x - 3] if x >= 3 else 0
             up = lines[row - 1, x] if row else 0
             assert png.filter_sub(pixels)[row, 1 + x] == (lines[row, x] - left) % 256
+            assert png.filter_up(pixels)[row, 1 + x] == (lines[row, x] - up) % 256
             assert png.filter_average(pixels)[row, 1 + x] == (lines[row, x] - (left + up) // 2) % 256
+
+
+def test_each_line_has_the_filter_that_leaves_the_least() -> None:
+    pixels = np.zeros((30, 200, 1), np.uint8)
+    pixels[:10, :, 0] = np.arange(200)  # equal lines: the one above says all
+    pixels[10:20, :, 0] = 100 + np.arange(10)[:, None] * 15  # constant lines: the pixel to the left says all
+    pixels[20:, :, 0] = np.random.default_rng(0).normal(128, 9, (10, 200))  # noise: the mean of both is nearest
+    lines = png.filtered(pixels)
+    assert lines[1:10, 0].tolist() == [2] * 9
+    assert lines[11:20, 0].tolist() == [1] * 9
+    assert np.count_nonzero(lines[21:, 0] == 3) >= 5
+    for row, line in enumerate(lines):
+        choice = {1: png.filter_sub, 2: png.filter_up, 3: png.filter_average}[line[0]]
+        assert np.array_equal(line, choice(pixels)[row])
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_gaps_in_memory_make_no_difference(accelerated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not accelerated:
+        monkeypatch.setattr(png, "_isal", None)
+    pixels = np.ascontiguousarray(smooth(20, 30, 3))
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert not planes.flags.c_contiguous
+    assert png.encode(planes) == png.encode(pixels)
+    assert png.encode(pixels[::2, ::3]) == png.encode(pixels[::2, ::3].copy())
+
+
+def test_a_flat_picture_is_no_larger_than_pillows() -> None:
+    pixels = np.full((300, 400, 3), 255, np.uint8)
+    for number in range(40):
+        pixels[5 * number : 5 * number + 90, 9 * number] = number
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(png, "_isal", None)
+        assert len(png.encode(pixels)) < 1.1 * len(out.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_garbage_never_raises(tmp_path_factory: pytest.TempPathFactory, data: by
     folder = tmp_path_factory.mktemp("run")
     (folder / NAME).write_bytes(frame(data) if framed else data)
     (folder / f"{NAME}2").write_bytes(curve(0, 5))
-    (folder / f"{NAME}2.journal").write_bytes(data)
+    (folder / journal.journal_name(f"{NAME}2")).write_bytes(data)
     run = Run(folder)
     run.refresh()
     assert steps(run) == list(range(5))

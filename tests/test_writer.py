@@ -23,7 +23,7 @@ from tensorboard_oracle import accumulate
 
 
 def files(path: Path, suffix: str = "") -> list[str]:
-    return sorted(p.name for p in path.iterdir() if "tfevents" in p.name and p.name.endswith(suffix))
+    return sorted(p.name for p in path.iterdir() if p.name.startswith("events") and p.name.endswith(suffix))
 
 
 def projection(step: int = 0) -> Summary:
@@ -275,7 +275,7 @@ def test_training_goes_on_when_the_disk_stays_full(tmp_path: Path, monkeypatch) 
 
 def test_a_deleted_log_is_told(tmp_path: Path) -> None:
     writer = SummaryWriter(tmp_path)
-    (tmp_path / files(tmp_path)[0]).unlink()
+    next(tmp_path.glob("*tfevents*")).unlink()
     with pytest.raises(StorageError, match="deleted"):
         writer.flush()
     writer.close()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convscope.inspect.topk import TopK
     from convscope.inspect.volume import Volume
     from convscope.nets.torch import Model
+    from convscope.nets.watch import watch
     from convscope.recording import SummaryWriter
     from convscope.store import Logdir, Run
     from convscope.summary import Summary
@@ -36,6 +37,7 @@ _HOMES = {
     "TopK": "convscope.inspect.topk",
     "Volume": "convscope.inspect.volume",
     "show": "convscope.view",
+    "watch": "convscope.nets.watch",
 }
 
 __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look names up
@@ -49,6 +51,7 @@ __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look name
     "SummaryWriter",
     "TopK",
     "Volume",
+    "watch",
 ]
 
 

@@ -1,10 +1,11 @@
-"""The commands ``convscope demo``, ``view``, ``inspect`` and ``ls``; each calls a function and prints what it says.
+"""The commands ``convscope demo``, ``view``, ``inspect``, …; each calls a function and prints what it says.
 
 Errors of ours become one sentence and exit code 2, Ctrl-C becomes exit code 130.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -94,7 +95,7 @@ def demo(
 
 @app.command()
 def view(
-    logdir: Annotated[Path, typer.Argument(help="A directory that holds runs, or is one.")],
+    logdir: Annotated[str, typer.Argument(help="A directory that holds runs, or is one; or its URL.")],
     port: Port = 6007,
     host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 asks for a token.")] = "127.0.0.1",
     no_open: NoOpen = False,
@@ -163,7 +164,8 @@ def shape_of(text: str) -> tuple[int, int, int] | None:
 
 @app.command(name="ls")
 def list_runs(
-    logdir: Annotated[Path, typer.Argument(help="A directory that holds runs, or is one.")],
+    logdir: Annotated[str, typer.Argument(help="A directory that holds runs, or is one; or its URL.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """List runs, what they hold and how far they are."""
     from convscope.store import Logdir
@@ -171,26 +173,78 @@ def list_runs(
     runs = Logdir(logdir).runs()
     if not runs:
         raise InputError(f"no runs in {logdir}; write one with SummaryWriter, or try: convscope demo")
+    if as_json:
+        listed = [{"run": run.name, "series": run_rows(run), "problems": run.problems} for run in runs]
+        print(json.dumps(listed, indent=1))
+        return
     table = Table("run", "kind", "tag", "count", "last step", box=None, header_style="bold", pad_edge=False)
     for run in runs:
         for row in run_rows(run):
-            table.add_row(*(Text(plain(cell)) for cell in row))
+            cells = (run.name, row["kind"], row["tag"], f"{row['count']:,}", str(row["last_step"]))
+            table.add_row(*(Text(plain(cell)) for cell in cells))
     out.print(table)
     for run in runs:
         for problem in run.problems:
             err.print(plain(f"{run.name}: {problem}"), style="yellow", soft_wrap=True)
 
 
-def run_rows(run: Any) -> list[tuple[str, str, str, str, str]]:
-    """Return the lines ``convscope ls`` prints of a run: run, kind, tag, count, last step."""
-    from convscope.view.source import describe_run
+def run_rows(run: Any) -> list[dict[str, Any]]:
+    """Return what ``convscope ls`` says about a run: kind, tag, count and last step of everything that is in it."""
+    rows = []
+    for kind, tags in run.tags().items():
+        for tag in tags:
+            steps = run.steps(kind, tag)
+            rows.append({"kind": kind, "tag": tag, "count": len(steps), "last_step": int(steps.max())})
+    return rows
 
-    described = describe_run(run)
-    rows = [(run.name, s["kind"], s["tag"], f"{s['count']:,}", str(s["last_step"])) for s in described["series"]]
-    records: dict[tuple[str, str], list[int]] = {}
-    for record in described["records"]:
-        records.setdefault((record["kind"], record["tag"]), []).append(record["step"])
-    return rows + [(run.name, kind, tag, f"{len(steps):,}", str(max(steps))) for (kind, tag), steps in records.items()]
+
+@app.command(name="export-scalars")
+def export_curves(
+    logdir: Annotated[str, typer.Argument(help="A directory that holds runs, or is one; or its URL.")],
+    output: Annotated[Path, typer.Option("-o", "--out", help="The file to write: .csv, .json or .parquet.")],
+    tag: Annotated[str, typer.Option(help="Regular expression that must occur in the tag.")] = "",
+    run: Annotated[str, typer.Option(help="Regular expression that must occur in the run's name.")] = "",
+    points: Annotated[
+        str, typer.Option(help="Where a run was restarted: current, latest (as TensorBoard's fast loader) or all.")
+    ] = "current",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write the curves of runs to a table: run, tag, step, wall_time, value."""
+    from convscope.store.export import curves, export_scalars
+    from convscope.store.logdir import each_run
+
+    found = curves(each_run(logdir), tag, run, points)
+    count, rows = export_scalars(found, output, force=force)
+    out.print(plain(f"{rows:,} points of {count:,} curves written to {output}"), soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    repair_to: Annotated[
+        Path | None, typer.Option("--repair", help="Copy what is good into this new directory.")
+    ] = None,
+) -> None:
+    """Check everything in a run directory; exit with 1 if something is wrong."""
+    from convscope.store.doctor import examine
+    from convscope.store.repair import repair
+
+    report = examine(run)
+    table = Table("file", "what", "bytes", "count", "state", box=None, header_style="bold", pad_edge=False)
+    for row in report.rows:
+        cells = (row.file, row.what, f"{row.bytes:,}", f"{row.count:,}", row.state)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    out.print(table)
+    for finding in report.findings:
+        out.print(plain(finding.sentence()), soft_wrap=True)
+    if report.healthy:
+        out.print("all is well")
+    if repair_to is not None:
+        done = repair(run, repair_to)
+        out.print(plain(f"copied to {repair_to}: {done.sentence()}"), soft_wrap=True)
+        report = examine(repair_to)
+    if not report.healthy:
+        raise typer.Exit(1)
 
 
 def share_the_cores() -> None:

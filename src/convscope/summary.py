@@ -83,6 +83,21 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
             ("input",),
         ),
+        Kind(
+            "curves",
+            "record",
+            "curves",
+            {
+                "support": "(C,) float64",
+                "auc": "(C,) float64",
+                "average_precision": "(C,) float64",
+                "threshold": "(C, P) float32",
+                "true_positive_rate": "(C, P) float32",
+                "false_positive_rate": "(C, P) float32",
+                "precision": "(C, P) float32",
+            },
+        ),
+        Kind("confusion_matrix", "record", "confusion", {"counts": "(C, C) int64"}),
     )
 }
 

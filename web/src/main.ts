@@ -7,6 +7,7 @@ import "./styles/shell.css";
 import "./styles/controls.css";
 import "./styles/help.css";
 import "./styles/view.css";
+import "./styles/classes.css";
 import "./styles/curves.css";
 import "./styles/grids.css";
 import "./styles/channel.css";

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,10 @@ from convscope.demo.digits import Digits
 from convscope.errors import InputError
 from convscope.inspect.filters import Filters, examine_filters
 from convscope.nets.data import ArrayImages
+from convscope.nets.watch import watch
 from convscope.recording import SummaryWriter
+
+_TESTED: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -57,28 +61,29 @@ def train(
 ) -> float:
     """Train ``net`` in place and return its accuracy on the test pictures.
 
-    Recorded: loss and accuracy at every step, accuracy on test pictures, histograms of every gradient and weight, the
-    first batch as a picture and the first layer's filters, once an epoch.
+    Recorded: loss and accuracy at every step; once an epoch accuracy, confusion matrix and curves of the test pictures,
+    the first batch as a picture and the first layer's filters; twelve times in all what :func:`convscope.watch` logs.
     """
     order = np.random.default_rng(seed)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
     optimizer = torch.optim.Adam(net.parameters(), lr=recipe.rate)
     total, step = recipe.steps(len(digits.train)), 0
     writer.add(_first_filters(net, network), "conv1", 0)
-    for epoch in range(recipe.epochs):
-        chosen = _epoch_indices(order, len(digits.train), recipe, epoch)
-        for start in range(0, len(chosen), recipe.batch):
-            batch = chosen[start : start + recipe.batch]
-            loss, accuracy = _step(net, optimizer, digits.train, batch)
-            step += 1
-            writer.add_scalar("train/loss", loss, step)
-            writer.add_scalar("train/accuracy", accuracy, step)
-            if start == 0:
-                writer.add_image(
-                    "train/first batch", _grid(digits.train.pixels[batch, :, :, 0]), step, dataformats="HW"
-                )
-            progress(step, total)
-        _record_epoch(net, digits, writer, step, network)
+    writer.add_scalar("test/accuracy", evaluate(net, digits, _TESTED), 0)
+    with watch(net, writer, every=max(1, total // 12), step=lambda: step):
+        for epoch in range(recipe.epochs):
+            chosen = _epoch_indices(order, len(digits.train), recipe, epoch)
+            for start in range(0, len(chosen), recipe.batch):
+                batch = chosen[start : start + recipe.batch]
+                loss, accuracy = _gradients(net, optimizer, digits.train, batch)
+                step += 1
+                writer.add_scalar("train/loss", loss, step)
+                writer.add_scalar("train/accuracy", accuracy, step)
+                if start == 0:
+                    _record_batch(digits, writer, batch, step)
+                optimizer.step()
+                progress(step, total)
+            _record_epoch(net, digits, writer, step, network)
     return evaluate(net, digits, len(digits.test))
 
 
@@ -89,17 +94,20 @@ def _epoch_indices(order: np.random.Generator, available: int, recipe: Recipe, e
     return order.permutation(window)
 
 
-def _step(
+def _record_batch(digits: Digits, writer: SummaryWriter, batch: npt.NDArray[np.intp], step: int) -> None:
+    writer.add_image("train/first batch", _grid(digits.train.pixels[batch, :, :, 0]), step, dataformats="HW")
+
+
+def _gradients(
     net: nn.Module, optimizer: torch.optim.Optimizer, images: ArrayImages, batch: npt.NDArray[np.intp]
 ) -> tuple[float, float]:
-    """Take one step and return loss and accuracy of the batch."""
+    """Compute the gradients for one step and return loss and accuracy of the batch."""
     net.train()
     target = torch.from_numpy(labels_of(images)[batch].astype(np.int64))
     logits = net(torch.from_numpy(images.preprocessing.normalise(images.pixels[batch])))
     loss = nn.functional.cross_entropy(logits, target)
     optimizer.zero_grad()
     torch.autograd.backward(loss)
-    optimizer.step()
     return float(loss.detach()), float((logits.argmax(1) == target).float().mean())
 
 
@@ -111,13 +119,18 @@ def labels_of(images: ArrayImages) -> npt.NDArray[np.int32]:
 
 
 def _record_epoch(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int, network: str) -> None:
-    for name, parameter in net.named_parameters():
-        if parameter.grad is not None:
-            writer.add_histogram(f"gradient/{name}", parameter.grad, step)
-        writer.add_histogram(f"weight/{name}", parameter, step)
     writer.add(_first_filters(net, network), "conv1", step)
-    writer.add_scalar("test/accuracy", evaluate(net, digits, 2000), step)
+    _record_test(net, digits, writer, step)
     writer.flush()
+
+
+def _record_test(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int) -> None:
+    """Record how well the test pictures are told apart."""
+    scores = predict(net, digits, _TESTED)
+    labels = labels_of(digits.test)[: len(scores)]
+    writer.add_scalar("test/accuracy", (scores.argmax(1) == labels).mean(), step)
+    writer.add_confusion_matrix("test", labels, scores, global_step=step)
+    writer.add_pr_curves("test", labels, scores, global_step=step)
 
 
 def _first_filters(net: nn.Module, network: str) -> Filters:
@@ -125,17 +138,21 @@ def _first_filters(net: nn.Module, network: str) -> Filters:
     return examine_filters(weight.detach().cpu().numpy().copy(), layer="conv1", network=network)
 
 
-@torch.inference_mode()
 def evaluate(net: nn.Module, digits: Digits, count: int) -> float:
     """Return the share of the first ``count`` test pictures the network names rightly."""
+    scores = predict(net, digits, count)
+    return float((scores.argmax(1) == labels_of(digits.test)[: len(scores)]).mean())
+
+
+@torch.inference_mode()
+def predict(net: nn.Module, digits: Digits, count: int) -> npt.NDArray[np.float32]:
+    """Return how likely each class is for the first ``count`` test pictures, ``(N, C)``."""
     net.eval()
-    count = min(count, len(digits.test))
-    right = 0
-    for start in range(0, count, 500):
-        stop = min(start + 500, count)
-        logits = net(torch.from_numpy(digits.test.images(start, stop)))
-        right += int((logits.argmax(1).numpy() == labels_of(digits.test)[start:stop]).sum())
-    return right / count
+    parts = []
+    for start in range(0, min(count, len(digits.test)), 500):
+        logits = net(torch.from_numpy(digits.test.images(start, min(start + 500, count, len(digits.test)))))
+        parts.append(logits.softmax(1).numpy())
+    return np.concatenate(parts)
 
 
 def _grid(pictures: npt.NDArray[np.uint8], columns: int = 10) -> npt.NDArray[np.uint8]:

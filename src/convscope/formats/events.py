@@ -132,6 +132,8 @@ def _value(data: bytes) -> Value:
             form, content = _FORMS[number], wire.as_bytes(payload)
         elif number == 9:
             plugin, told = _plugin(wire.as_bytes(payload))
+    if form == "tensor" and not (tag or plugin) and node:
+        plugin = "text"  # MXBoard says so only once for all its texts: it takes them for one without a tag
     return Value(tag or node, form, content, plugin, told)
 
 

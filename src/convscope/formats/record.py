@@ -79,7 +79,7 @@ def read_frames(data: Bytes) -> Frames:
         damage += _gaps(offset, length, good, broken_tail)
         if not broken_tail and len(data) - resume < HEADER:
             break
-        if not broken_tail and _length(data[resume : resume + HEADER].tobytes()) >= 0:
+        if not broken_tail and read_length(data[resume : resume + HEADER].tobytes()) >= 0:
             break  # a record that is still being written
         following = _next_header(data, resume + 1)
         damage.append((resume, following))
@@ -91,6 +91,12 @@ def read_frames(data: Bytes) -> Frames:
     return Frames(offset, length, damage, resume)
 
 
+def first_record(data: Bytes) -> int:
+    """Return how many bytes the record at the start of a buffer takes, complete or not; 0 if there is no header."""
+    length = read_length(data[:HEADER].tobytes()) if len(data) >= HEADER else -1
+    return length + OVERHEAD if length >= 0 else 0
+
+
 def _gaps(offset: Index, length: Index, good: npt.NDArray[np.bool_], tail: bool) -> list[tuple[int, int | None]]:
     bad = np.flatnonzero(~good)
     bad = bad[:-1] if tail else bad
@@ -98,7 +104,7 @@ def _gaps(offset: Index, length: Index, good: npt.NDArray[np.bool_], tail: bool)
 
 
 @lru_cache(maxsize=4096)
-def _length(head: bytes) -> int:
+def read_length(head: bytes) -> int:
     """Return the length a header gives, or -1 if its checksum is wrong."""
     length, crc = struct.unpack("<QI", head)
     return int(length) if crc == masked(head[:8]) and length < 1 << 62 else -1
@@ -128,7 +134,7 @@ def _walk(memory: memoryview, position: int, count: int) -> list[int]:
     sizes: list[int] = []
     total = len(memory)
     while len(sizes) < count and position + HEADER <= total:
-        length = _length(bytes(memory[position : position + HEADER]))
+        length = read_length(bytes(memory[position : position + HEADER]))
         if length < 0 or position + length + OVERHEAD > total:
             break
         sizes.append(length + OVERHEAD)
@@ -220,7 +226,7 @@ def _next_header(data: Bytes, start: int) -> int | None:
         part = data[start : start + block + HEADER - 1]
         windows = np.lib.stride_tricks.sliding_window_view(part, HEADER)
         for place in np.flatnonzero(~windows[:, 4:8].any(axis=1)):
-            if _length(windows[place].tobytes()) >= 0:
+            if read_length(windows[place].tobytes()) >= 0:
                 return start + int(place)
         start += block
         block = min(4 * block, 1 << 22)

@@ -22,8 +22,9 @@ from convscope.formats.record import HEADER, OVERHEAD, Bytes, Index, header, row
 
 Floats = npt.NDArray[np.float64]
 
-_TIME: Final = 1  # where the time starts in an event: after its key
-_STEP: Final = 10  # where the step starts: after the time and its key
+TIME: Final = 1  # where the time starts in an event: after its key
+STEP: Final = 10  # where the step starts: after the time and its key
+_VALUE: Final = wire.key(2, wire.FIXED32)[0]
 _MANY_TAGS: Final = 256
 _BLOCK: Final = 1 << 16
 
@@ -67,7 +68,7 @@ class _Template:
         self.step_bytes = step_bytes
         self.row = np.frombuffer(header(self.length) + body + bytes(4), np.uint8)
         self.crc = np.uint32(crc32c(body))
-        places = [HEADER + _TIME, HEADER + self.length - 4, HEADER + self.length]
+        places = [HEADER + TIME, HEADER + self.length - 4, HEADER + self.length]
         names, formats = ["wall_time", "value", "crc"], ["<f8", "<f4", "<u4"]
         layout: Any = {"names": names, "formats": formats, "offsets": places, "itemsize": self.size}
         self.layout = np.dtype(layout)
@@ -80,7 +81,7 @@ class _Template:
         fields["wall_time"] = wall_time
         fields["value"] = value
         crc = np.full(len(step), self.crc)
-        self._fold(crc, wall_time.astype("<f8").view("<u2").reshape(-1, 4), _TIME)
+        self._fold(crc, wall_time.astype("<f8").view("<u2").reshape(-1, 4), TIME)
         self._fold(crc, value.astype("<f4").view("<u2").reshape(-1, 2), self.length - 4)
         self._fill_step(rows, crc, step)
         fields["crc"] = mask_words(crc)
@@ -97,8 +98,8 @@ class _Template:
             rest >>= np.uint64(7)
             if index < self.step_bytes - 1:
                 byte |= np.uint8(0x80)
-            rows[:, HEADER + _STEP + index] = byte
-            crc ^= byte_table(self.length - _STEP - 1 - index)[byte]
+            rows[:, HEADER + STEP + index] = byte
+            crc ^= byte_table(self.length - STEP - 1 - index)[byte]
 
 
 _template = lru_cache(maxsize=4096)(_Template)
@@ -124,7 +125,7 @@ def encode_scalars(tags: Sequence[str], tag: Index, step: Index, wall_time: Floa
         value32 = value.astype(np.float32)
     if not len(tag):
         return b""
-    form = tag * 16 + _varint_bytes(step)
+    form = tag * 16 + varint_bytes(step)
     groups = same_length(form)
     if len(groups) == 1:
         return _form(tags, int(form[0])).fill(step, wall_time, value32).tobytes()
@@ -132,14 +133,15 @@ def encode_scalars(tags: Sequence[str], tag: Index, step: Index, wall_time: Floa
         (index, _form(tags, int(form[index[0]])).fill(step[index], wall_time[index], value32[index]))
         for index in groups
     ]
-    return _interleave(filled, len(tag))
+    return interleave(filled, len(tag))
 
 
 def _form(tags: Sequence[str], form: int) -> _Template:
     return _template(tags[form // 16], form % 16)
 
 
-def _varint_bytes(step: Index) -> Index:
+def varint_bytes(step: Index) -> Index:
+    """Return how many bytes each step takes as a varint."""
     unsigned = step.astype(np.uint64)
     count = np.ones(len(step), np.int64)
     for shift in range(7, 64, 7):
@@ -150,7 +152,7 @@ def _varint_bytes(step: Index) -> Index:
     return count
 
 
-def _interleave(groups: list[tuple[Index, Bytes]], count: int) -> bytes:
+def interleave(groups: list[tuple[Index, Bytes]], count: int) -> bytes:
     """Return the rows of several groups, each with its own width, in their common order."""
     widest = max(rows.shape[1] for _, rows in groups)
     out = np.empty((count, widest), np.uint8)
@@ -182,7 +184,7 @@ def _decode_block(rows: Bytes, frame: Index) -> tuple[list[ScalarBatch], Index]:
     """Read those rows that have a time, a step and then a summary; the others' frames are given back."""
     if rows.shape[1] < 24 or len(rows) < 4:
         return [], frame
-    step_bytes = _step_bytes(rows)
+    step_bytes = step_bytes_of(rows)
     found: list[ScalarBatch] = []
     rest = [frame[step_bytes == 0]]
     for count in np.flatnonzero(np.bincount(step_bytes)[1:]) + 1:
@@ -194,15 +196,15 @@ def _decode_block(rows: Bytes, frame: Index) -> tuple[list[ScalarBatch], Index]:
     return found, np.concatenate(rest)
 
 
-def _step_bytes(rows: Bytes) -> Index:
+def step_bytes_of(rows: Bytes) -> Index:
     """Return how many bytes the step of each row takes, 0 where the row does not start with a time and a step."""
     count: Index = ((rows[:, 0] == 0x09) & (rows[:, 9] == 0x10)).astype(np.int64)
-    more = (rows[:, _STEP] >= 0x80) & (count > 0)
+    more = (rows[:, STEP] >= 0x80) & (count > 0)
     for index in range(1, 10):
         if not more.any():
             return count
         count += more
-        more &= rows[:, _STEP + index] >= 0x80
+        more &= rows[:, STEP + index] >= 0x80
     count[more] = 0
     return count
 
@@ -210,32 +212,39 @@ def _step_bytes(rows: Bytes) -> Index:
 def _decode_alike(rows: Bytes, frame: Index, step_bytes: int) -> tuple[list[ScalarBatch], Index]:
     """Read rows whose steps are equally long: those with the same bytes between step and value share a tag."""
     width = rows.shape[1]
-    between = rows[:, _STEP + step_bytes : width - 4]
-    if between.shape[1] < 8:
+    head = _head_of(width - STEP - step_bytes)
+    if not head:
         return [], frame
-    label, first = _labels(between)
+    start = STEP + step_bytes
+    fits = (rows[:, start : start + len(head)] == np.frombuffer(head, np.uint8)).all(axis=1) & (rows[:, -5] == _VALUE)
+    rest = frame[~fits]
+    if len(rest):
+        rows, frame = rows[fits], frame[fits]
+    if not len(frame):
+        return [], rest
+    between = rows[:, start : width - 4]
+    label, first = label_rows(between)
     tags = [_tag_of(between[row].tobytes()) for row in first]
     known = np.array([tag is not None for tag in tags])
     if not known.all():
         keep = known[label]
-        rest, rows, frame, label = frame[~keep], rows[keep], frame[keep], label[keep]
-    else:
-        rest = frame[:0]
-    wall_time = np.ascontiguousarray(rows[:, _TIME : _TIME + 8]).view("<f8")[:, 0]
+        rest, rows, frame, label = np.concatenate([rest, frame[~keep]]), rows[keep], frame[keep], label[keep]
+    wall_time = np.ascontiguousarray(rows[:, TIME : TIME + 8]).view("<f8")[:, 0]
     value = np.ascontiguousarray(rows[:, width - 4 :]).view("<f4")[:, 0]
     names = [tag or "" for tag in tags]
-    batch = ScalarBatch(names, label, _steps(rows, step_bytes), wall_time, value.astype(np.float64), frame)
+    batch = ScalarBatch(names, label, steps_of(rows, step_bytes), wall_time, value.astype(np.float64), frame)
     return [batch], rest
 
 
-def _steps(rows: Bytes, step_bytes: int) -> Index:
+def steps_of(rows: Bytes, step_bytes: int) -> Index:
+    """Return the steps of rows that all take so many bytes for it."""
     step = np.zeros(len(rows), np.uint64)
     for index in range(step_bytes):
-        step |= (rows[:, _STEP + index] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * index)
+        step |= (rows[:, STEP + index] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * index)
     return step.astype(np.int64)
 
 
-def _labels(between: Bytes) -> tuple[Index, Index]:
+def label_rows(between: Bytes) -> tuple[Index, Index]:
     """Give the distinct rows numbers: the number of each row, and the first row of each number."""
     count, width = between.shape
     padded = np.zeros((count, -(-width // 8) * 8), np.uint8)
@@ -263,6 +272,25 @@ def _number(mixed: npt.NDArray[np.uint64]) -> tuple[Index, Index]:
             return label, first
     _, first, label = np.unique(mixed, return_index=True, return_inverse=True)
     return label, first
+
+
+@lru_cache(maxsize=4096)
+def _head_of(size: int) -> bytes:
+    """Return how the summary of a single scalar starts, up to its tag, if it takes ``size`` bytes; or nothing."""
+    summary = _inside(size)
+    value = _inside(summary)
+    tag = _inside(value - 5)
+    if min(summary, value, tag) < 0:
+        return b""
+    return b"".join(
+        wire.key(number, wire.BYTES) + wire.varint(length) for number, length in ((5, summary), (1, value), (1, tag))
+    )
+
+
+def _inside(size: int) -> int:
+    """Return how many bytes are inside a field that takes ``size`` bytes with its key and length, -1 if none can."""
+    fitting = (size - 1 - digits for digits in range(1, 6) if len(wire.varint(max(size - 1 - digits, 0))) == digits)
+    return max(next(fitting, -1), -1)
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from convscope.errors import FormatError, InputError
 from convscope.formats import wire
 
 _DT_STRING: Final = 7
-_MOST_REPEATED: Final = 1 << 24
+_MOST_REPEATED: Final = 1 << 22
 
 # the code of each type -> numpy's type, and the field that lists its values one by one
 _DTYPES: Final = {
@@ -32,6 +32,7 @@ _DTYPES: Final = {
     23: ("<u8", 17),
 }
 _BFLOAT16: Final = 14
+_UINT32_LIST: Final = 16
 _CODES: Final = {np.dtype(dtype): code for code, (dtype, _) in _DTYPES.items()}
 
 
@@ -83,10 +84,11 @@ def decode_tensor(data: bytes) -> npt.NDArray[Any] | list[bytes]:
     dtype, listed = _DTYPES.get(19 if code == _BFLOAT16 else code, ("", 0))
     if not dtype:
         raise FormatError(f"a tensor has type {code}, which is not read here")
-    values = wire.as_array(content, dtype) if content else _listed(lists.get(listed, []), dtype)
-    if code == _BFLOAT16:  # the upper half of a float32
+    numbers = lists.get(listed) or lists.get(_UINT32_LIST, [])  # where torch puts its bytes
+    values = wire.as_array(content, dtype) if content else _listed(numbers, dtype)
+    if code == _BFLOAT16 and values.dtype == np.float16:  # the upper half of a float32
         values = (values.view("<u2").astype("<u4") << np.uint32(16)).view("<f4")
-    return _shaped(values, shape)
+    return _shaped(values if code == _BFLOAT16 else values.astype(dtype, copy=False), shape)
 
 
 def _shape(data: bytes) -> tuple[int, ...]:
@@ -98,8 +100,9 @@ def _listed(payloads: list[wire.Payload], dtype: str) -> npt.NDArray[Any]:
     if dtype in ("<f4", "<f8", "<c8", "<c16"):
         return np.concatenate([np.zeros(0, dtype), *(wire.as_array(item, dtype) for item in payloads)])
     numbers = [number for item in payloads for number in wire.as_integers(item)]
-    if dtype == "<f2":  # listed as their bits
-        return np.array(numbers, np.int64).astype("<u2").view(dtype)
+    if dtype == "<f2":  # listed as their bits; torch lists those of float32
+        wide = any(number >> 16 for number in numbers)
+        return np.array(numbers, np.int64).astype("<u4" if wide else "<u2").view("<f4" if wide else dtype)
     return np.array(numbers, np.int64).astype(dtype)
 
 

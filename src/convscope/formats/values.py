@@ -21,6 +21,8 @@ from convscope.formats.histogram import Distribution
 from convscope.formats.tensor import decode_tensor, encode_strings
 
 _OURS: Final = 1001  # our own field of HistogramProto and Image; other readers pass over it
+_STATISTIC_KEYS: Final = tuple(number << 3 | wire.FIXED64 for number in range(1, 6))
+_STATISTICS: Final = struct.Struct("<BdBdBdBdBd")  # five fields of type double, each with its key
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def encode_scalar(value: float) -> bytes:
 
 def encode_histogram(values: Distribution) -> bytes:
     """Return the fields of a histogram; field 1001 has the counts of NaN, infinity, minus infinity and zero."""
-    stats = (values.min, values.max, float(values.num), values.sum, values.sum_squares)
-    message = [wire.double(number, stat) for number, stat in enumerate(stats, start=1)]
+    stats = (values.min, values.max, values.num, values.sum, values.sum_squares)
+    message = [_STATISTICS.pack(*(part for stat in zip(_STATISTIC_KEYS, stats, strict=True) for part in stat))]
     message += [wire.doubles(6, values.limits), wire.doubles(7, values.counts)]
     if any(values.apart):
         message.append(wire.chunk(_OURS, b"".join(wire.varint(count) for count in values.apart)))
@@ -158,7 +160,7 @@ def decode_entry(value: Value) -> dict[str, Any]:
     """Return what an event says about a record of one of our kinds."""
     try:
         entry = json.loads(decode_text(value))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"the entry {value.tag!r} is not JSON ({error})") from error
     if not isinstance(entry, dict):
         raise FormatError(f"the entry {value.tag!r} is not a JSON object")

@@ -6,6 +6,7 @@ of a message.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -41,6 +42,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+@functools.cache  # a format has few of them, and they are asked for over and over
 def key(number: int, wire_type: int) -> bytes:
     """Return the key that starts a field."""
     return varint(number << 3 | wire_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from convscope.summary import Summary, finite
 
 DEAD_BELOW: Final = 1e-6
 WEAK_BELOW: Final = 0.01
+_PICTURE_SIDE: Final = 256
+_MOST_TILES: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,32 @@ def examine_filters(
         tuple(int(i) for i in np.flatnonzero(weak)),
         float(np.abs(exact).max()),
     )
+
+
+def filters_picture(weight: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return filters as one picture ``(H, W, C)`` on one signed scale: zero is mid-grey, the largest weight is white.
+
+    >>> filters_picture(np.zeros((96, 3, 11, 11))).shape
+    (240, 240, 3)
+
+    Parameters
+    ----------
+    weight
+        Filters ``(O, I, kh, kw)``. Those of three input channels are in colour; of one, grey; of other numbers each
+        filter is a row of grey tiles. Not more than 1024 tiles are drawn. A weight that is not finite is mid-grey.
+    """
+    if weight.ndim != 4 or not weight.size:
+        raise InputError(f"filters are an array (O, I, kh, kw), got shape {weight.shape}; give a convolution's weights")
+    inputs, height, width = weight.shape[1:]
+    finite_only = np.where(np.isfinite(weight), weight, 0).astype(np.float64)
+    signed = finite_only / (np.abs(finite_only).max() or 1)
+    tiles = signed.transpose(0, 2, 3, 1) if inputs == 3 else signed.reshape(-1, height, width, 1)
+    tiles = tiles[:_MOST_TILES]
+    columns = math.ceil(math.sqrt(len(tiles))) if inputs in (1, 3) else min(inputs, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.full((rows * columns, height + 1, width + 1, tiles.shape[3]), 255, np.uint8)
+    sheet[: len(tiles), :height, :width] = np.rint(127.5 + 127.5 * tiles)
+    picture = sheet.reshape(rows, columns, height + 1, width + 1, -1).swapaxes(1, 2)
+    picture = picture.reshape(rows * (height + 1), columns * (width + 1), -1)
+    zoom = max(1, _PICTURE_SIDE // max(picture.shape[:2]))
+    return picture.repeat(zoom, 0).repeat(zoom, 1)

@@ -7,8 +7,9 @@ import re
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from time import time as now
 from types import TracebackType
@@ -19,7 +20,8 @@ import numpy as np
 from convscope.arrays import as_numpy
 from convscope.errors import InputError
 from convscope.formats import events
-from convscope.store.log import EventLog
+from convscope.store.log import EventLog, NoLog
+from convscope.store.remote import RemoteLog, is_remote
 from convscope.summary import check_tag
 
 _LONGEST_DELAY: Final = 1.0
@@ -31,33 +33,32 @@ class Recorder:
 
     Parameters
     ----------
-    log_dir
-        The run directory; ``runs/<date>_<host><comment>`` by default.
-    comment, purge_step, max_queue, flush_secs, filename_suffix
+    log_dir, comment, purge_step, flush_secs, filename_suffix, write_to_disk
         As for :class:`~convscope.recording.SummaryWriter`.
     """
 
     def __init__(
         self,
-        log_dir: str | Path | None = None,
-        comment: str = "",
-        purge_step: int | None = None,
-        max_queue: int = 10,  # noqa: ARG002 - kept for its place: nothing waits in memory here
-        flush_secs: float = 120,
-        filename_suffix: str = "",
+        log_dir: str | PathLike[str] | None,
+        comment: str,
+        purge_step: int | None,
+        flush_secs: float,
+        filename_suffix: str | None,
+        write_to_disk: bool,
     ) -> None:
         if log_dir is None or str(log_dir) == "":
             log_dir = Path("runs", f"{datetime.now().astimezone():%b%d_%H-%M-%S}_{socket.gethostname()}{comment}")
-        filename_suffix = filename_suffix or ""
-        if "/" in filename_suffix or "\\" in filename_suffix:
-            raise InputError(f"a suffix of a file name has no slash, got {filename_suffix!r}")
-        self._directory = Path(log_dir)
+        if not isinstance(log_dir, str | PathLike):
+            raise InputError(f"a run directory is a path or a URL, got {log_dir!r:.80}")
+        suffix = filename_suffix or ""
+        if "/" in suffix or "\\" in suffix:
+            raise InputError(f"a suffix of a file name has no slash, got {suffix!r}")
+        self._name = str(log_dir)
         self._default_step = 0
         self._default_time: float | None = None
-        delay = min(max(float(flush_secs), 0.01), _LONGEST_DELAY)
-        self._log = EventLog(
-            self._directory, filename_suffix, delay, None if purge_step is None else step_of(purge_step)
-        )
+        first = None if purge_step is None else step_of(purge_step)
+        self._log = _open(log_dir, suffix, flush_secs, first) if write_to_disk else NoLog(Path(log_dir))
+        self._directory = self._log.directory
 
     def __enter__(self) -> Self:
         return self
@@ -68,11 +69,11 @@ class Recorder:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._directory)!r})"
+        return f"{type(self).__name__}({self._name!r})"
 
     def get_logdir(self) -> str:
         """Return the run directory."""
-        return str(self._directory)
+        return self._name
 
     def flush(self) -> None:
         """Make all that has been logged visible to readers now."""
@@ -112,6 +113,17 @@ class Recorder:
         """Write one value: its tag and the bytes of its other fields."""
         values = [(tag_of(tag), fields)]
         self._log.append(events.encode_values(self._time(walltime), self._step(global_step), values))
+
+
+def _open(place: str | PathLike[str], suffix: str, flush_secs: float, purge_step: int | None) -> EventLog | NoLog:
+    """Open the log of a run directory, here or at a URL."""
+    try:
+        seconds = max(float(flush_secs), 0.01)
+    except (TypeError, ValueError):
+        raise InputError(f"flush_secs is a number of seconds, got {flush_secs!r}") from None
+    if is_remote(place):
+        return RemoteLog(str(place), suffix, seconds, purge_step)
+    return EventLog(Path(place), suffix, min(seconds, _LONGEST_DELAY), purge_step)
 
 
 def tag_of(tag: object) -> str:
@@ -167,7 +179,11 @@ def number_of(value: Any) -> float:
     InputError
         If it is not one real number.
     """
-    if type(value) is not int:
+    item = getattr(value, "item", None)
+    if item is not None:
+        with suppress(TypeError, ValueError, RuntimeError):  # an array with more than one element has its own sentence
+            value = item()
+    if type(value) not in (int, float, bool):
         array = np.asarray(_parsed(value)) if isinstance(value, str) else as_numpy(value)
         if array.size != 1 or array.dtype.kind not in "biuf":
             raise InputError(f"a scalar is one real number, got an array of shape {array.shape}, dtype {array.dtype}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import secrets
-from pathlib import Path
-from typing import Final
+from os import PathLike
+from typing import Any, Final, Self
 
 from convscope.errors import InputError
 from convscope.formats import events
@@ -16,6 +16,7 @@ from convscope.recording.distributions import DistributionMethods
 from convscope.recording.evaluation import EvaluationMethods
 from convscope.recording.media import MediaMethods
 from convscope.recording.projector import ProjectorMethods
+from convscope.recording.ranks import rank_of_process
 from convscope.recording.scalars import ScalarMethods
 from convscope.recording.structure import StructureMethods
 from convscope.recording.texts import TextMethods
@@ -46,7 +47,8 @@ class SummaryWriter(
     Parameters
     ----------
     log_dir
-        The run directory; ``runs/<date>_<host><comment>`` by default.
+        The run directory: a path, or a URL as in ``s3://bucket/runs/mnist`` (with the extra ``cloud``);
+        ``runs/<date>_<host><comment>`` by default.
     comment
         Added to the default directory's name.
     purge_step
@@ -54,9 +56,14 @@ class SummaryWriter(
     max_queue
         Not used, and kept for its place among the arguments: nothing waits in memory here.
     flush_secs
-        Seconds after which scalars are visible to readers at the latest; more than one second is taken as one.
+        Seconds after which values are visible to readers at the latest. In a directory more than one second is taken
+        as one; at a URL a part is sent that often, and with :meth:`flush` and :meth:`close`.
     filename_suffix
         What the names of the event files end with.
+    write_to_disk
+        Whether to write at all; ``False`` makes a writer that takes everything and keeps nothing.
+    logdir
+        tensorboardX's and MXBoard's name for ``log_dir``.
 
     Raises
     ------
@@ -66,16 +73,47 @@ class SummaryWriter(
 
     def __init__(
         self,
-        log_dir: str | Path | None = None,
+        log_dir: str | PathLike[str] | None = None,
         comment: str = "",
         purge_step: int | None = None,
-        max_queue: int = 10,
+        max_queue: int = 10,  # noqa: ARG002 - said above
         flush_secs: float = 120,
-        filename_suffix: str = "",
+        filename_suffix: str | None = "",
+        write_to_disk: bool = True,
+        *,
+        logdir: str | PathLike[str] | None = None,
     ) -> None:
-        super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
-        records.sweep(self._directory)
-        self._sequence = itertools.count(records.next_sequence(self._directory))
+        if log_dir is not None and logdir is not None:
+            raise InputError(f"log_dir and logdir name the run directory twice: {str(log_dir)!r}, {str(logdir)!r}")
+        place = logdir if log_dir is None else log_dir
+        super().__init__(place, comment, purge_step, flush_secs, filename_suffix, write_to_disk)
+        if self._log.writes:
+            records.sweep(self._directory)
+        self._sequence = itertools.count(records.next_sequence(self._log.names(records.DIRECTORY)))
+
+    @classmethod
+    def for_rank(cls, log_dir: str | PathLike[str], *, every_rank: bool = False, **options: Any) -> Self:
+        """Make the writer of one process of a distributed training.
+
+        >>> writer = SummaryWriter.for_rank("runs/mnist")           # doctest: +SKIP
+
+        The rank is that of ``torch.distributed`` where it is initialised, or what the launcher has put into the
+        environment (``RANK``, ``SLURM_PROCID``, ``OMPI_COMM_WORLD_RANK``, ``PMI_RANK``); 0 where nothing says so.
+
+        Parameters
+        ----------
+        log_dir
+            The run directory of rank 0.
+        every_rank
+            Whether the other ranks write too, each to a run of its own, ``<log_dir>/rank<n>``: TensorBoard would take
+            interleaved steps in one run for restarts. Otherwise their writers keep nothing.
+        options
+            As for the class.
+        """
+        rank = rank_of_process()
+        if rank == 0:
+            return cls(log_dir, **options)
+        return cls(f"{log_dir}/rank{rank}", **{**options, "write_to_disk": every_rank})
 
     def add(self, result: Summary | Summarizable, tag: str | None = None, global_step: int | None = None) -> str:
         """Log a result of any kind.
@@ -101,8 +139,11 @@ class SummaryWriter(
         name = tag_of(summary.tag)
         wall_time = self._time(summary.wall_time)
         self._log.check_open()
+        if not self._log.writes:
+            return ""
         record = f"{next(self._sequence):08d}-{summary.kind}-{secrets.token_hex(3)}"
         size = records.write_record(self._directory, record, summary, wall_time)
+        self._log.publish(f"{records.DIRECTORY}/{record}")
         entry = {"kind": summary.kind, "id": record, "bytes": size}
         self._log.append(events.encode_values(wall_time, summary.step, [(name, encode_entry(summary.kind, entry))]))
         return record

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from convscope.formats import values
-from convscope.store.results import Histogram, Location, Picture, Text
+from convscope.formats.audio import decode_audio
+from convscope.formats.curves import decode_pr_curve
+from convscope.formats.tensor import decode_tensor
+from convscope.store.results import Audio, Histogram, Location, Picture, PRCurve, Tensor, Text
+from convscope.store.structure import StructureAccessors
 
 T = TypeVar("T")
 
@@ -19,7 +25,7 @@ class Places(Protocol):
     def _decoded(self, kind: str, tag: str, points: str, decode: Callable[[Location], T]) -> list[T]: ...
 
 
-class Accessors:
+class Accessors(StructureAccessors):
     """The typed questions to a run.
 
     ``points`` says what to do with steps that go back: see :meth:`convscope.store.Run.scalars`.
@@ -33,9 +39,21 @@ class Accessors:
         """Return the pictures of a tag; all of them, none is sampled away."""
         return self._places("image", tag, points)
 
+    def audio(self: Places, tag: str, points: str = "current") -> list[Audio]:
+        """Return the sounds of a tag."""
+        return self._decoded("audio", tag, points, _audio)
+
     def texts(self: Places, tag: str, points: str = "current") -> list[Text]:
         """Return the texts of a tag."""
         return self._decoded("text", tag, points, _text)
+
+    def pr_curves(self: Places, tag: str, points: str = "current") -> list[PRCurve]:
+        """Return the precision-recall curves of a tag."""
+        return self._decoded("pr_curve", tag, points, _pr_curve)
+
+    def tensors(self: Places, tag: str, points: str = "current") -> list[Tensor]:
+        """Return the arrays of a tag, each in its own dtype and shape; of strings their bytes."""
+        return self._decoded("tensor", tag, points, _tensor)
 
 
 def _histogram(place: Location) -> Histogram:
@@ -43,5 +61,19 @@ def _histogram(place: Location) -> Histogram:
     return Histogram(**vars(counted), step=place.step, wall_time=place.wall_time)
 
 
+def _audio(place: Location) -> Audio:
+    sound = decode_audio(place.read())
+    return Audio(place.step, place.wall_time, sound.sample_rate, sound.channels, sound.frames, place, sound.clipped)
+
+
 def _text(place: Location) -> Text:
     return Text(place.step, place.wall_time, values.decode_text(place.read()))
+
+
+def _pr_curve(place: Location) -> PRCurve:
+    table = decode_pr_curve(place.read())
+    return PRCurve(place.step, place.wall_time, np.linspace(0.0, 1.0, table.shape[1]), *table)
+
+
+def _tensor(place: Location) -> Tensor:
+    return Tensor(place.step, place.wall_time, decode_tensor(place.read().payload))

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from convscope.errors import FormatError, not_found
 from convscope.formats import events, values
+from convscope.formats.forms import decode_forms
+from convscope.formats.mesh import split_tag
 from convscope.formats.record import HEADER
 from convscope.formats.scalars import ScalarBatch, by_tag, decode_scalars, join_batches
 from convscope.store.reader import Block
@@ -72,6 +74,13 @@ class Series:
         self.cuts: Cuts = []
         self.session = 0
 
+    @classmethod
+    def of(cls, columns: list[npt.NDArray[Any]], cuts: Cuts, session: int) -> Series:
+        """Return a curve that is known already: its steps, times and values."""
+        series = cls()
+        series._columns, series._count, series.cuts, series.session = columns, len(columns[0]), cuts, session
+        return series
+
     def extend(self, *columns: npt.NDArray[Any]) -> None:
         """Append values: steps, times, values."""
         count = self._count + len(columns[0])
@@ -93,6 +102,8 @@ class Series:
 
     def stands(self) -> bool:
         """Tell whether anything of it stands."""
+        if not self.cuts:
+            return self._count > 0
         return bool(standing(self._columns[0][: self._count], self.cuts).any())
 
     def columns(self) -> list[npt.NDArray[Any]]:
@@ -109,10 +120,10 @@ class Series:
 class Places(Generic[T]):
     """Values of one kind and tag, or entries, as far as they have been read."""
 
-    def __init__(self) -> None:
-        self.items: list[T] = []
-        self.cuts: Cuts = []
-        self.session = 0
+    def __init__(self, items: list[T] | None = None, cuts: Cuts | None = None, session: int = 0) -> None:
+        self.items: list[T] = items or []
+        self.cuts: Cuts = cuts or []
+        self.session = session
 
     def cut(self, step: int) -> None:
         """Take back what has this step or a later one."""
@@ -138,7 +149,8 @@ class Index:
     """Series, places of media and entries of one run.
 
     A session is what one program wrote: where a file starts after the last value of all others, its first step of a
-    tag takes back what the tag had at that step and later ones.
+    tag takes back what the tag had at that step and later ones. What is kept here :mod:`convscope.store.sidecar` keeps
+    too: whoever adds a field adds it there.
     """
 
     scalars: dict[str, Series] = field(default_factory=dict)
@@ -146,11 +158,14 @@ class Index:
     entries: Places[Entry] = field(default_factory=Places)
     last_wall_time: float | None = None
     session: int = 0
-    _plugins: dict[str, str] = field(default_factory=dict)
+    plugins: dict[str, str] = field(default_factory=dict)
 
     def add(self, block: Block, note: Note) -> None:
         """Take the records of a block; those that make no sense are noted with their place in the file."""
         batch, others = decode_scalars(block.data, block.offset, block.length)
+        if len(others):
+            more, others = decode_forms(block.data, block.offset, block.length, others, self.plugins)
+            batch = join_batches([batch, more]) if len(more.tag) else batch
         loose: list[ScalarBatch] = []
         first = 0
         for frame in others.tolist():
@@ -172,6 +187,8 @@ class Index:
         scalars: list[tuple[str, float]] = []
         offset = block.start + int(block.offset[frame])
         for number, value in enumerate(event.values):
+            if not (value.form or value.plugin):
+                continue
             place = Location(block.path, offset, int(block.length[frame]), number, event.step, event.wall_time)
             try:
                 if (scalar := self._place(value, place)) is not None:
@@ -190,17 +207,18 @@ class Index:
         if kind == events.PLUGIN:
             self.entries.items.append(_entry(value, place))
         elif kind:
-            known = self.places.setdefault(kind, {}).setdefault(value.tag, Places())
+            tag = split_tag(value.tag)[0] if kind == "mesh" else value.tag
+            known = self.places.setdefault(kind, {}).setdefault(tag, Places())
             self._renew(known, place.step)
             known.items.append(_picture(value, place) if kind == "image" else place)
         return None
 
     def _kind(self, value: events.Value) -> str:
         """Return the kind of a value; a tensor's is its plugin's, which only the first of a tag may name."""
-        if value.form != "tensor":
-            return value.form
-        plugin = value.plugin or self._plugins.get(value.tag, "")
-        self._plugins[value.tag] = plugin
+        if value.form != "tensor":  # torch's and tensorboardX's hyper-parameters have nothing but metadata
+            return "hparams" if not value.form and value.plugin == "hparams" else value.form
+        plugin = value.plugin or self.plugins.get(value.tag, "")
+        self.plugins[value.tag] = plugin
         return PLUGIN_KINDS.get(plugin, plugin if plugin == events.PLUGIN else "tensor")
 
     def _extend(self, batch: ScalarBatch) -> None:

@@ -8,11 +8,13 @@ event file, which is ``end`` bytes long; what lies behind ``end`` has not happen
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
 import sys
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,9 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.formats.crc32c import crc32c
+from convscope.formats.groups import encode_groups
 from convscope.formats.scalars import ScalarBatch, encode_scalars
 
 SUFFIX: Final = ".journal"
+DRAFT: Final = ".new"
+_THEIRS, _OURS = "tfevents", "pending"  # TensorBoard follows whatever has the first in its name
 CAPACITY: Final = 1 << 16
 MAGIC: Final = b"CVSJRNL1"
 PAGE: Final = 4096
@@ -33,6 +38,7 @@ HEAD: Final = struct.Struct("<8sII")
 ROW: Final = struct.Struct("<qddII")  # step, time, value, tag, mark: the mark is written last and makes the row valid
 _ROW_SIZE: Final = ROW.size
 _VOID: Final = 0xFFFFFFFF  # the tag of a row that holds nothing
+JOINED: Final = 0x80000000  # set in the tag of a row that belongs to the same event as the row before it
 _pack_row: Final = ROW.pack_into
 ROW_TYPE: Final = np.dtype([("step", "<i8"), ("time", "<f8"), ("value", "<f8"), ("tag", "<u4"), ("mark", "<u4")])
 TAG_LENGTH: Final = struct.Struct("<I")
@@ -60,12 +66,12 @@ class Journal:
         self.state = State(0, 0, 0)
         self._numbers: dict[str, int] = {}
         self._lock = threading.RLock()  # a signal handler may log too
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+        self._draft = path if sys.platform == "win32" else path.with_name(f".{path.name}{DRAFT}")
+        self._file = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         self._first = PAGE
         self._last = PAGE + capacity * ROW.size
         self._tags_end = self._last
         self._allocate()
-        lock_file(self._file)
         self._memory = mmap.mmap(self._file, self._last)
         self._offset = self._first
         self._limit = self._first + capacity // _SEGMENTS * ROW.size
@@ -73,6 +79,7 @@ class Journal:
         self._mark = 1
         if not getattr(sys, "_is_gil_enabled", lambda: True)():
             self.put = self._put_locked  # type: ignore[method-assign]  # the same signature, chosen once
+            self.put_many = self._put_many_locked  # type: ignore[method-assign]
 
     def _allocate(self) -> None:
         """Make the file as long as it will be mapped: a full disk must show here, not as a fault in the loop."""
@@ -85,10 +92,20 @@ class Journal:
             os.write(self._file, HEAD.pack(MAGIC, self.capacity, ROW.size))
             os.lseek(self._file, STATES[0], os.SEEK_SET)
             os.write(self._file, _pack_state(self.state))
+            lock_file(self._file)
+            self._publish()
         except OSError:
             os.close(self._file)
-            self.path.unlink()
+            self._draft.unlink(missing_ok=True)
             raise
+
+    def _publish(self) -> None:
+        """Give the file its name: whoever sees a journal sees a whole one, and whether its writer lives."""
+        if self._draft == self.path:  # where an open file cannot be renamed, locks are not known either
+            return
+        if self.path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+        self._draft.rename(self.path)
 
     def put(self, tag: str, step: int, wall_time: float, value: float) -> bool:
         """Store a scalar; ``False`` if there is no room before :meth:`make_room`.
@@ -117,6 +134,40 @@ class Journal:
     def _put_locked(self, tag: str, step: int, wall_time: float, value: float) -> bool:
         with self._lock:
             return Journal.put(self, tag, step, wall_time, value)
+
+    def put_many(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> bool:
+        """Store several scalars that will be one event; ``False`` if there is no room for all of them in one piece.
+
+        Raises
+        ------
+        KeyError
+            If a tag is new: :meth:`add_tag` it.
+        struct.error
+            If a number does not fit.
+        """
+        numbers = [self._numbers[tag] for tag in tags]
+        size = len(numbers) * _ROW_SIZE
+        offset = self._offset  # from here to the next assignment nobody comes between, see `put`
+        end = offset + size
+        if end > self._limit:
+            return False
+        mark = self._mark
+        self._offset = end
+        joined = 0
+        try:
+            for number, value in zip(numbers, values, strict=True):
+                _pack_row(self._memory, offset, step, wall_time, value, number | joined, mark)
+                offset += _ROW_SIZE
+                joined = JOINED
+        except BaseException:
+            for hole in range(offset, end, _ROW_SIZE):
+                _pack_row(self._memory, hole, 0, 0.0, 0.0, _VOID, mark)
+            raise
+        return True
+
+    def _put_many_locked(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> bool:
+        with self._lock:
+            return Journal.put_many(self, tags, step, wall_time, values)
 
     def add_tag(self, tag: str) -> None:
         """Make a tag known; it is in the file before any row can name it."""
@@ -184,6 +235,20 @@ class Journal:
         os.close(self._file)
 
 
+def journal_name(events: str) -> str:
+    """Return the name of the journal of an event file.
+
+    >>> journal_name("events.out.tfevents.1763700000.host.7.0000c0ffee")
+    'events.out.pending.1763700000.host.7.0000c0ffee.journal'
+    """
+    return events.replace(_THEIRS, _OURS, 1) + SUFFIX
+
+
+def events_name(journal: str) -> str:
+    """Return the name of the event file of a journal."""
+    return journal.removesuffix(SUFFIX).replace(_OURS, _THEIRS, 1)
+
+
 def _pack_state(state: State) -> bytes:
     numbers = STATE.pack(state.sequence, state.drained, state.end)
     return numbers + struct.pack("<I", crc32c(numbers))
@@ -212,16 +277,26 @@ def prefix(valid: npt.NDArray[np.bool_]) -> int:
 
 def batch_of(tags: list[str], rows: Rows) -> ScalarBatch:
     """Return rows as columns; the values as float32 holds them, which is how they will be stored."""
-    rows = rows[rows["tag"] < len(tags)]
+    rows = rows[_tag_numbers(rows) < len(tags)]
     with np.errstate(over="ignore"):
         value = rows["value"].astype(np.float32).astype(np.float64)
+    return ScalarBatch(tags, _tag_numbers(rows), rows["step"].copy(), rows["time"].copy(), value, np.arange(len(rows)))
+
+
+def _tag_numbers(rows: Rows) -> npt.NDArray[np.int64]:
     number = rows["tag"].astype(np.int64)
-    return ScalarBatch(tags, number, rows["step"].copy(), rows["time"].copy(), value, np.arange(len(rows)))
+    number[number != _VOID] &= ~JOINED
+    return number
 
 
-def encode(batch: ScalarBatch) -> bytes:
-    """Return a batch as records of an event file."""
-    return encode_scalars(batch.tags, batch.tag, batch.step, batch.wall_time, batch.value)
+def encode(tags: list[str], rows: Rows) -> bytes:
+    """Return rows as records of an event file; rows that belong together become one event."""
+    batch = batch_of(tags, rows)
+    rows = rows[_tag_numbers(rows) < len(tags)]
+    joined = rows["tag"] >= JOINED
+    if not joined.any():
+        return encode_scalars(batch.tags, batch.tag, batch.step, batch.wall_time, batch.value)
+    return encode_groups(batch, joined)
 
 
 def lock_file(file: int, *, shared: bool = False) -> bool:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import re
+import secrets
 import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from convscope.errors import InputError, StorageError
 from convscope.formats.events import encode_file_version, encode_session_start
 from convscope.formats.record import frame
 from convscope.store import journal as journals
 from convscope.store.journal import Journal
-from convscope.store.recovery import recover
+from convscope.store.recovery import recover, sweep_drafts
 
 PREFIX: Final = "events.out.tfevents."
 _ROWS_AT_ONCE: Final = 1 << 14
 _RETRY_SECONDS: Final = 1.0
 _PATIENCE: Final = 1000
+_numbers = itertools.count()
 _logs: weakref.WeakSet[EventLog] = weakref.WeakSet()
 
 
@@ -51,9 +54,12 @@ class EventLog:
         If the directory cannot be written.
     """
 
+    writes = True
+
     def __init__(self, directory: Path, suffix: str = "", interval: float = 1.0, purge_step: int | None = None) -> None:
         self.directory = directory
         self.put: Callable[[str, int, float, float], bool] = _no_room
+        self.put_many: Callable[[Collection[str], int, float, Collection[float]], bool] = _no_room
         self._suffix = suffix
         self._interval = interval
         self._lock = threading.RLock()
@@ -64,6 +70,7 @@ class EventLog:
         self._error: StorageError | None = None
         self._dropped = 0
         self._vanished = False
+        self._written: dict[Path, int] = {}
         self.closed = False
         self._open(purge_step)
         _logs.add(self)
@@ -71,19 +78,21 @@ class EventLog:
     def _open(self, purge_step: int | None = None) -> None:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            for left_over in sorted(self.directory.glob(f"{PREFIX}*{journals.SUFFIX}")):
+            for left_over in sorted(self.directory.glob(journals.journal_name(f"{PREFIX}*"))):
                 recover(left_over)
+            sweep_drafts(self.directory)
             self._journal, self._path, self._file = _create(self.directory, self._suffix)
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.directory} ({error}); choose another log_dir") from error
+        self._written[self._path] = 0
         self._wake, self._stop = threading.Event(), threading.Event()
         now = time.time()
         self.append(encode_file_version(now, purge_step or 0))
         if purge_step is not None:
             self.append(encode_session_start(now, purge_step))
-        self.put = self._journal.put
+        self.put, self.put_many = self._journal.put, self._journal.put_many
         self._thread = threading.Thread(target=self._run, name="convscope-log", daemon=True)
         self._thread.start()
 
@@ -108,6 +117,44 @@ class EventLog:
                 self._dropped += 1
                 break
         self._raise_failure()
+
+    def put_many_slowly(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> None:
+        """Store scalars of one event when :attr:`put_many` could not; near the end of the ring one by one.
+
+        Raises
+        ------
+        StorageError
+            As for :meth:`put_slowly`.
+        """
+        journal = self._ready()
+        try:
+            for tag in tags:
+                journal.add_tag(tag)
+        except OSError as error:
+            raise self._storage_error(error) from error
+        if self.put_many(tags, step, wall_time, values):
+            return self._raise_failure()
+        failure: StorageError | None = None
+        for tag, value in zip(tags, values, strict=True):
+            try:
+                self.put_slowly(tag, step, wall_time, value)
+            except StorageError as error:  # this value is stored all the same, and so are the others to be
+                failure = error
+        if failure is not None:
+            raise failure
+        return None
+
+    def written(self) -> list[tuple[Path, int]]:
+        """Return the files of this process, each with the byte from which on it counts for an export."""
+        return list(self._written.items())
+
+    def knows(self, tag: str) -> bool:
+        """Tell whether scalars of this tag have been put here."""
+        return self._journal is not None and tag in self._journal.tags
+
+    def start_over(self) -> None:
+        """Let what is in the files so far count for no export."""
+        self._written = {path: path.stat().st_size for path in self._written}
 
     def append(self, event: bytes) -> None:
         """Write an event; it is in the file when this returns.
@@ -142,7 +189,7 @@ class EventLog:
         if self.closed:
             return
         self.closed = True
-        self.put = _no_room
+        self.put = self.put_many = _no_room
         if self._journal is None:
             return  # a child of a fork that has not logged anything
         self._journal.halt()  # from here on no thread can put anything into it
@@ -163,15 +210,26 @@ class EventLog:
             raise self._error
         self._raise_failure()
 
+    def publish(self, *names: str) -> None:
+        """Make files or folders of the directory that stand beside the log known; in a local one they are."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder of the run directory."""
+        try:
+            return sorted(path.name for path in (self.directory / folder).iterdir())
+        except OSError:
+            return []
+
     def forget_after_fork(self) -> None:
         """Let go of the parent's files; the child opens its own when it logs."""
-        self.put = _no_room
+        self.put = self.put_many = _no_room
         self._lock, self._busy = threading.RLock(), False
         self._failure, self._error, self._dropped, self._vanished = None, None, 0, False
         if self._journal is not None and not self.closed:
             self._journal.forget_after_fork()
             os.close(self._file)
         self._journal = None
+        self._written = {}
 
     def check_open(self) -> None:
         """Raise :class:`InputError` if the log is closed."""
@@ -230,7 +288,7 @@ class EventLog:
             rows = journal.rows(start, min(stop, start + _ROWS_AT_ONCE))
             if not len(rows):
                 return  # another thread is just now filling the next row
-            self._write(journal, journals.encode(journals.batch_of(journal.tags, rows)), start + len(rows))
+            self._write(journal, journals.encode(journal.tags, rows), start + len(rows))
         if not self._vanished and os.fstat(self._file).st_nlink == 0:
             self._vanished = True
             raise FileNotFoundError("it was deleted while it was being written; what is logged from now on is lost")
@@ -262,22 +320,53 @@ class EventLog:
             raise failure
 
 
-def _no_room(tag: str, step: int, wall_time: float, value: float) -> bool:  # noqa: ARG001 - stands in for Journal.put
+class NoLog:
+    """A log that takes everything and writes nothing, for programs that are told not to write."""
+
+    writes = False
+    closed = False
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def put(self, *_: Any) -> bool:
+        """Take a scalar."""
+        return True
+
+    def append(self, *_: Any) -> None:
+        """Take anything."""
+
+    put_many = put
+    put_slowly = put_many_slowly = publish = append
+    flush = close = start_over = check_open = append
+
+    def written(self) -> list[tuple[Path, int]]:
+        """Return no files."""
+        return []
+
+    def knows(self, tag: str) -> bool:  # noqa: ARG002 - nothing is kept
+        """Tell that there is nothing."""
+        return False
+
+    def names(self, folder: str) -> list[str]:  # noqa: ARG002 - there are no folders
+        """Return nothing."""
+        return []
+
+
+def _no_room(tag: Any, step: int, wall_time: float, value: Any) -> bool:  # noqa: ARG001 - stands in for Journal.put
     return False
 
 
 def _create(directory: Path, suffix: str) -> tuple[Journal, Path, int]:
     """Create an event file under a new name, its journal first: a reader that sees the one finds the other."""
     host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"
-    number = 0
     while True:
-        name = f"{PREFIX}{int(time.time()):010d}.{host}.{os.getpid()}.{number}{suffix}"
+        # names sort by age within a process, and chance keeps those of two machines with one name apart
+        unique = f"{next(_numbers):04d}{secrets.token_hex(3)}"
+        name = f"{PREFIX}{int(time.time()):010d}.{host}.{os.getpid()}.{unique}{suffix}"
         path = directory / name
-        number += 1
-        if path.exists():
-            continue
         try:
-            journal = Journal(directory / f"{name}{journals.SUFFIX}")
+            journal = Journal(directory / journals.journal_name(name))
         except FileExistsError:
             continue
         return journal, path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from convscope.formats.record import Bytes, Index, read_frames
+from convscope.formats.record import Bytes, Index, first_record, read_frames
 
-_CHUNK: Final = 1 << 26
+_MOST_NOTES: Final = 1000
+_FIRST: Final = 1 << 16  # the first look at a file is short: it tells what the tensors are for
+_CHUNK: Final = 1 << 21  # larger ones cost more: what was read leaves the caches before it is used
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,37 @@ class EventFile:
         self._size = 0
         self._damage: list[tuple[int, int | None]] = []
         self._notes: list[str] = []
+        self._more_notes = 0
 
     @property
     def problems(self) -> list[str]:
         """What was wrong, each with the file and the byte."""
-        return self._notes + [self._sentence(start, stop) for start, stop in self._damage]
+        more = [f"{self.path.name}: {self._more_notes} more records skipped"] if self._more_notes else []
+        return self._notes + more + [self._sentence(start, stop) for start, stop in self._damage]
+
+    def memory(self) -> dict[str, Any]:
+        """Return how far the file has been read and what was wrong with it, for JSON."""
+        return {
+            "cursor": self.cursor,
+            "size": self._size,
+            "damage": self._damage,
+            "notes": self._notes,
+            "more_notes": self._more_notes,
+        }
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Go on where an earlier reader of the same file was."""
+        self.cursor = int(memory["cursor"])
+        self._damage = [(int(start), None if stop is None else int(stop)) for start, stop in memory["damage"]]
+        self._notes = [str(note) for note in memory["notes"]]
+        self._more_notes = int(memory["more_notes"])
 
     def note(self, offset: int, problem: object) -> None:
         """Remember a record that is intact but says nothing sensible."""
-        self._notes.append(f"{self.path.name}: record at byte {offset} skipped: {problem}")
+        if len(self._notes) >= _MOST_NOTES:
+            self._more_notes += 1
+        else:
+            self._notes.append(f"{self.path.name}: record at byte {offset} skipped: {problem}")
 
     def read(self, limit: int | None = None) -> Iterator[Block]:
         """Read what was appended, as far as ``limit`` allows.
@@ -75,7 +99,7 @@ class EventFile:
             self._notes.append(f"{self.path.name}: has become shorter, {size} bytes instead of {self.cursor}")
             self.cursor = size
         self._size = size
-        chunk = _CHUNK
+        chunk = _CHUNK if self.cursor else min(_FIRST, _CHUNK)
         with self.path.open("rb") as file:
             while self.cursor < size:
                 file.seek(self.cursor)
@@ -85,10 +109,12 @@ class EventFile:
                     yield block
                 self.cursor += end
                 if end:
+                    chunk = _CHUNK
                     continue
-                if len(data) < chunk:
+                needed = first_record(data)
+                if len(data) < chunk or self.cursor + needed > size:
                     break
-                chunk *= 4  # one record is longer than the chunk
+                chunk = max(4 * chunk, needed)  # one record, or one piece of damage, is longer than the chunk
 
     def _frames(self, data: Bytes) -> tuple[Block, int]:
         frames = read_frames(data)

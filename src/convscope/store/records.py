@@ -131,7 +131,7 @@ class Record:
             description = json.loads((self._folder / _META).read_bytes())
         except OSError as error:
             raise NotFoundError(f"record {self.id} is gone ({error}); the log still names it") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{_META} of record {self.id} is not JSON ({error})") from error
         if not isinstance(description, dict) or description.get("format") != FORMAT:
             raise FormatError(f"record {self.id} is not of format {FORMAT}; a newer convscope may have written it")
@@ -263,18 +263,27 @@ def _sync_directory(path: Path) -> None:
             os.close(handle)
 
 
-def next_sequence(run: Path) -> int:
-    """Return a number above that of every record of the run."""
-    names = (match for name in _names(run) if (match := _ID.fullmatch(name)))
-    return max((int(match[1]) for match in names), default=-1) + 1
+def next_sequence(names: Iterable[str]) -> int:
+    """Return a number above that of every record named."""
+    numbers = (int(match[1]) for name in names if (match := _ID.fullmatch(name)))
+    return max(numbers, default=-1) + 1
 
 
 def sweep(run: Path) -> None:
     """Remove what writers that are gone have left half-written."""
-    for name in _names(run):
-        match = _TEMPORARY.fullmatch(name)
-        if match and _is_abandoned(run / DIRECTORY / name, int(match[1]), match[2]):
-            shutil.rmtree(run / DIRECTORY / name, ignore_errors=True)
+    for folder in left_overs(run):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_overs(run: Path) -> list[Path]:
+    """Return the folders that writers that are gone have left half-written."""
+    found = [(run / DIRECTORY / name, match) for name in _names(run) if (match := _TEMPORARY.fullmatch(name))]
+    return sorted(folder for folder, match in found if _is_abandoned(folder, int(match[1]), match[2]))
+
+
+def committed(run: Path) -> list[str]:
+    """Return the ids of the records whose folders have their final name."""
+    return sorted(filter(is_id, _names(run)))
 
 
 def _names(run: Path) -> list[str]:

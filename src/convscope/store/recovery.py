@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ from convscope.errors import FormatError, StorageError
 from convscope.formats.crc32c import crc32c
 from convscope.formats.scalars import ScalarBatch
 from convscope.store.journal import (
+    DRAFT,
     HEAD,
     MAGIC,
     PAGE,
@@ -26,12 +29,14 @@ from convscope.store.journal import (
     State,
     batch_of,
     encode,
+    events_name,
     lock_file,
     prefix,
     valid,
 )
 
 _ATTEMPTS: Final = 8
+_ABANDONED_SECONDS: Final = 60
 _THREADS: Final = 64  # so many rows may be taken and not yet filled
 
 
@@ -43,12 +48,18 @@ class View:
     ----------
     end
         The length of the event file that belongs to it.
-    pending
-        The scalars that are not in the event file.
+    tags, rows
+        The scalars that are not in the event file, as the journal holds them.
     """
 
     end: int
-    pending: ScalarBatch
+    tags: list[str]
+    rows: Rows
+
+    @property
+    def pending(self) -> ScalarBatch:
+        """The scalars that are not in the event file."""
+        return batch_of(self.tags, self.rows)
 
 
 def read_journal(path: Path, *, abandoned: bool = False) -> View | None:
@@ -82,7 +93,7 @@ def read_journal(path: Path, *, abandoned: bool = False) -> View | None:
                 rows = _read_all_rows(file, capacity, state.drained)
             tags = _read_tags(file, PAGE + capacity * ROW.size) if len(rows) else []
             if _read_head(file, path)[1] == state:
-                return View(state.end, batch_of(tags, rows))
+                return View(state.end, tags, rows)
     return None
 
 
@@ -159,6 +170,14 @@ def _read_tags(file: Any, start: int) -> list[str]:
     return tags
 
 
+def sweep_drafts(directory: Path) -> None:
+    """Remove journals whose writers died before they had given them their names."""
+    for path in directory.glob(f".*{SUFFIX}{DRAFT}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()
+
+
 def recover(path: Path) -> bool:
     """Finish what a dead writer has left in its journal: put its scalars into the event file, remove the journal.
 
@@ -179,7 +198,7 @@ def recover(path: Path) -> bool:
                 return False
             view = read_journal(path, abandoned=True)
             if view is not None:
-                _finish(path.with_name(path.name.removesuffix(SUFFIX)), view)
+                _finish(path.with_name(events_name(path.name)), view)
                 path.unlink()
     except (FileNotFoundError, FormatError):
         return False
@@ -197,4 +216,4 @@ def _finish(events: Path, view: View) -> None:
     with events.open("r+b") as file:
         file.truncate(view.end)
         file.seek(view.end)
-        file.write(encode(view.pending))
+        file.write(encode(view.tags, view.rows))

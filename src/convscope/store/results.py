@@ -1,16 +1,17 @@
-"""What a run gives back: curves, histograms, pictures, texts and the entries of records."""
+"""What a run gives back: curves, histograms, pictures, texts, tensors and the entries of records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from convscope.errors import FormatError, StorageError
-from convscope.formats import events
+from convscope.formats import events, wav
+from convscope.formats.audio import decode_audio
 from convscope.formats.histogram import Distribution
 from convscope.formats.record import HEADER
 from convscope.formats.values import decode_image
@@ -105,8 +106,36 @@ class Picture:
     def media_type(self) -> str:
         """The media type of :attr:`png`, from its first bytes."""
         data = self.png
+        if data[4:8] == b"ftyp":
+            return "video/mp4"
         known = (name for start, name in _MEDIA_TYPES.items() if data.startswith(start))
         return next(known, "application/octet-stream")
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A sound at a step; its bytes stay in the file until they are asked for.
+
+    ``clipped`` says how many of its samples lay outside the range and were clipped, where the writer has told.
+    """
+
+    step: int
+    wall_time: float
+    sample_rate: float
+    channels: int
+    frames: int
+    location: Location
+    clipped: int = 0
+
+    @property
+    def wav(self) -> bytes:
+        """The sound as stored: WAV, unless another program has logged something else."""
+        return decode_audio(self.location.read()).data
+
+    @property
+    def samples(self) -> npt.NDArray[np.float32]:
+        """The samples from -1 to 1, ``(frames, channels)``."""
+        return wav.decode(self.wav)
 
 
 @dataclass(frozen=True)
@@ -128,3 +157,35 @@ class Entry:
     step: int
     wall_time: float
     bytes: int
+
+
+@dataclass(frozen=True)
+class PRCurve:
+    """A precision-recall curve at a step.
+
+    Attributes
+    ----------
+    threshold
+        Evenly from 0 to 1, ``(n,)``, as TensorBoard takes them to be.
+    true_positives, false_positives, true_negatives, false_negatives, precision, recall
+        At each threshold, ``(n,)``.
+    """
+
+    step: int
+    wall_time: float
+    threshold: npt.NDArray[np.float64]
+    true_positives: npt.NDArray[np.float32]
+    false_positives: npt.NDArray[np.float32]
+    true_negatives: npt.NDArray[np.float32]
+    false_negatives: npt.NDArray[np.float32]
+    precision: npt.NDArray[np.float32]
+    recall: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array at a step, or the byte strings of a tensor of strings."""
+
+    step: int
+    wall_time: float
+    values: npt.NDArray[Any] | list[bytes]

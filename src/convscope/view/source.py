@@ -20,6 +20,7 @@ from convscope.store.records import wire
 from convscope.summary import KINDS, finite
 
 POLL_SECONDS: Final = 0.4
+POLL_SECONDS_AT_URLS: Final = 10.0
 
 
 class Source(Protocol):
@@ -65,11 +66,12 @@ class LogdirSource:
         self._lock = threading.Lock()
         self._version = 1
         self._polled = 0.0
+        self._pause = POLL_SECONDS_AT_URLS if logdir.is_remote else POLL_SECONDS
 
     def version(self) -> int:
-        """Return a number that grows whenever the directory does; looks at most every 0.4 seconds."""
+        """Return a number that grows whenever the directory does; looks every 0.4 seconds, at URLs every 10."""
         with self._lock:
-            if time.monotonic() - self._polled >= POLL_SECONDS:
+            if time.monotonic() - self._polled >= self._pause:
                 self._version += bool(self._logdir.refresh())
                 self._polled = time.monotonic()
             return self._version

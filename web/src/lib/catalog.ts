@@ -1,7 +1,15 @@
 // Questions about the index: which runs, tags and records there are for a view.
 import type { Index, RecordInfo, RunInfo, SeriesInfo } from "../source/source";
 
-const RECORD_KINDS = new Set(["filters", "topk", "embedding", "projection", "volume"]);
+const RECORD_KINDS = new Set([
+  "filters",
+  "topk",
+  "embedding",
+  "projection",
+  "volume",
+  "curves",
+  "confusion_matrix",
+]);
 
 /** Tags of one kind in a run, in order of first appearance. */
 export function tagsOf(run: RunInfo, kind: string): string[] {
