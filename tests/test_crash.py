@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from convscope.errors import InputError
 from convscope.recording import SummaryWriter
-from convscope.store import Run
+from convscope.store import Run, journal
+from convscope.store.journal import Journal
 from tensorboard_oracle import accumulate
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
@@ -142,3 +146,171 @@ def test_the_memory_of_a_writer_does_not_grow(tmp_path: Path) -> None:
     before, after = map(int, done.stdout.split())
     unit = 1 if sys.platform == "darwin" else 1024
     assert (after - before) * unit < 4 << 20
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from convscope.recording import SummaryWriter
+writer = SummaryWriter(sys.argv[1])
+count = 0
+
+def stop(*_):
+    writer.close()
+    sys.stdout.write(str(count))
+    sys.exit(3)
+
+signal.signal(signal.SIGTERM, stop)
+threading.Timer(float(sys.argv[3]), lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+while True:
+    if sys.argv[2] == "text":
+        writer.add_text("t", "x" * 1000, count)
+    else:
+        writer.add_scalar("x", 1.0, count)
+    count += 1
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize("kind", ["text", "scalar"])
+def test_a_signal_handler_may_close_the_writer_and_leave(kind: str, tmp_path: Path) -> None:
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        command = [sys.executable, "-c", INTERRUPTED, folder, kind, f"{0.05 + attempt * 0.0137}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (3, "")
+        run = Run(folder)
+        count = len(run.texts("t")) if kind == "text" else len(run.scalars("x"))
+        assert count >= int(done.stdout)
+        assert run.problems == []
+        assert not list(folder.glob("*.journal"))
+
+
+def test_threads_that_log_while_another_closes_get_one_clear_sentence(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def log(writer: SummaryWriter) -> None:
+        try:
+            while True:
+                writer.add_text("t", "words")
+                writer.flush()
+        except InputError as error:
+            refused.append(str(error))
+
+    for attempt in range(30):
+        writer = SummaryWriter(tmp_path / str(attempt))
+        threads = [threading.Thread(target=log, args=(writer,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        writer.close()
+        for thread in threads:
+            thread.join()
+        assert Run(tmp_path / str(attempt)).problems == []
+    assert len(refused) == 90
+    assert all("is closed" in sentence for sentence in refused)
+
+
+def test_an_interrupt_between_writing_and_committing_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Journal, drained: int, end: int) -> None:
+        raise KeyboardInterrupt
+
+    with SummaryWriter(tmp_path) as writer:
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "commit", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                writer.add_text("t", "long " * 1000)
+        writer.add_text("t", "short")
+    run = Run(tmp_path)
+    assert [text.text for text in run.texts("t")] == ["short"]
+    assert run.problems == []
+
+
+def in_child(folder: Path) -> None:
+    writer = SummaryWriter(folder)
+    for step in range(100):
+        writer.add_scalar("x", step, step)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_of_multiprocessing_that_just_ends_leaves_a_finished_file(tmp_path: Path) -> None:
+    child = multiprocessing.get_context("fork").Process(target=in_child, args=(tmp_path,))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert [event.step for event in accumulate(tmp_path).Scalars("x")] == list(range(100))
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_a_journal_has_no_name_before_its_writer_holds_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    real = journal.lock_file
+
+    def watched(file: int, *, shared: bool = False) -> bool:
+        if not shared:
+            seen.append([path.name for path in tmp_path.glob("*.journal") if path.name[0] != "."])
+        return real(file, shared=shared)
+
+    monkeypatch.setattr(journal, "lock_file", watched)
+    with SummaryWriter(tmp_path):
+        assert seen == [[]]
+        assert len(list(tmp_path.glob("*.journal"))) == 1
+
+
+def test_a_draft_of_a_writer_that_died_is_swept_after_a_while(tmp_path: Path) -> None:
+    draft = tmp_path / ".events.out.pending.1.host.1.0.journal.new"
+    draft.write_bytes(b"")
+    SummaryWriter(tmp_path).close()
+    assert draft.exists()
+    os.utime(draft, (1, 1))
+    SummaryWriter(tmp_path).close()
+    assert not draft.exists()
+
+
+def test_the_journal_of_another_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SummaryWriter(tmp_path)
+    real = Path.open
+
+    def refused(self: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if self.name.endswith(".journal") and "+" in mode:
+            raise PermissionError(13, "Permission denied")
+        return real(self, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("x", 1.0, 1)
+    other.close()
+    assert len(Run(tmp_path).scalars("x")) == 1
+
+
+@pytest.mark.parametrize("suffix", [".tfevents.mine", "%", ".%65tf", ".pending"])
+def test_the_names_of_journals_do_not_look_like_event_files_and_lead_back(suffix: str, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path, filename_suffix=suffix) as writer:
+        writer.add_scalar("x", 1.0, 1)
+        (name,) = (path.name for path in tmp_path.glob("*.journal"))
+        assert "tfevents" not in name
+        assert (tmp_path / journal.events_name(name)).exists()
+        assert len(Run(tmp_path).scalars("x")) == 1
+
+
+def test_very_many_tags_in_one_event_take_little_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    many = {f"layer/{number:05d}": 0.5 for number in range(3000)}
+    with SummaryWriter(tmp_path) as writer:
+        writer.log(many, 0)
+        writer.flush()
+        tracemalloc.start()
+        writer.log(many, 1)
+        for step in range(8000):
+            writer.add_scalar("single", step, step)
+        writer.flush()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 32 << 20
+    run = Run(tmp_path)
+    assert run.scalars("single").step.tolist() == list(range(8000))
+    assert all(run.scalars(tag).step.tolist() == [0, 1] for tag in list(many)[::500])

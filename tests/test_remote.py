@@ -16,7 +16,7 @@ import pytest
 from convscope.errors import NotFoundError, StorageError
 from convscope.recording import SummaryWriter
 from convscope.store import Logdir, Run
-from convscope.store.log import PREFIX
+from convscope.store.log import PREFIX, EventLog
 from convscope.store.remote import Bucket, Mirror, spool
 from convscope.summary import Summary
 from tensorboard_oracle import accumulate
@@ -205,3 +205,51 @@ def test_two_processes_at_one_url_send_their_own_files_only(store: Any, tmp_path
     assert run.scalars("one").step.tolist() == [1, 2]
     assert run.scalars("two").step.tolist() == [1]
     assert len(names(store)) == 2
+
+
+def test_an_outage_is_told_once_by_whatever_call_comes_next_and_the_sender_goes_on(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setattr("convscope.store.remote._SHORTEST_INTERVAL", 0.02)
+    told = []
+    with SummaryWriter(URL, flush_secs=0.02) as writer:
+        with monkeypatch.context() as patched:
+            patched.setattr(Bucket, "put", lambda self, name, data: (_ for _ in ()).throw(OSError(28, "No space left")))
+            for step in range(60):
+                try:
+                    writer.add_scalar("loss", step, step)
+                except StorageError as error:
+                    told.append(str(error))
+                time.sleep(0.01)
+        until = time.monotonic() + 10
+        while not names(store) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert names(store), "the sender has died"
+    assert len(told) == 1
+    assert "No space left" in told[0]
+    assert len(Run(fetched(store, tmp_path / "copy")).scalars("loss")) == 60
+
+
+def test_an_interval_without_end_is_no_reason_to_fail(store: Any) -> None:
+    with SummaryWriter(URL, flush_secs=float("inf")) as writer:
+        writer.add_scalar("loss", 1.0, 1)
+    assert len(names(store)) == 1
+
+
+def test_another_writer_may_have_sent_what_a_closing_one_was_about_to(store: Any, tmp_path: Path) -> None:
+    writer = SummaryWriter(URL)
+    writer.add_scalar("loss", 1.0, 1)
+    finish = EventLog._finish
+
+    def slowly(self: Any) -> None:
+        finish(self)
+        if self is writer._log:
+            SummaryWriter(URL).close()  # finds a file without a journal: what a dead process has left, it thinks
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EventLog, "_finish", slowly)
+        writer.close()
+    assert Run(fetched(store, tmp_path / "copy")).scalars("loss").value.tolist() == [1.0]
+    assert not list(spool(URL).glob(f"{PREFIX}*"))

@@ -91,6 +91,16 @@ def encode_graph(wall_time: float, step: int, graph: bytes) -> bytes:
     return _event(wall_time, step, wire.chunk(4, graph))
 
 
+def encode_summary(wall_time: float, step: int, summary: bytes) -> bytes:
+    """Return the event that holds a serialized ``Summary``."""
+    return _event(wall_time, step, wire.chunk(5, summary))
+
+
+def encode_run_metadata(wall_time: float, step: int, tag: str, metadata: bytes) -> bytes:
+    """Return the event that holds a serialized ``RunMetadata``: what the parts of a graph have cost."""
+    return _event(wall_time, step, wire.chunk(8, wire.text(1, tag) + wire.chunk(2, metadata)))
+
+
 def decode_event(data: bytes) -> Event:
     """Read one event; a graph in it is given as a value without a tag.
 

@@ -19,6 +19,7 @@ from convscope.formats.scalars import ScalarBatch, encode_scalars, interleave, v
 
 _TIME = 1  # where the time starts in an event
 _STEP = 10  # where the step starts
+_MOST_COLUMNS = 400  # tables of more bytes would push each other out of the cache
 
 
 class _Template:
@@ -55,11 +56,16 @@ class _Template:
             more = np.uint8(0x80 if index < self.step_bytes - 1 else 0)
             rows[:, HEADER + _STEP + index] = (rest & np.uint64(0x7F)).astype(np.uint8) | more
             rest >>= np.uint64(7)
-        crc = np.full(len(step), self.crc)
+        fields["crc"] = mask_words(self._checksums(rows))
+        return rows
+
+    def _checksums(self, rows: Bytes) -> npt.NDArray[np.uint32]:
+        if len(self.columns) > _MOST_COLUMNS:
+            return np.array([crc32c(row[HEADER : HEADER + self.length].tobytes()) for row in rows], np.uint32)
+        crc = np.full(len(rows), self.crc)
         for column in self.columns:  # the checksum of all other bytes is known
             crc ^= byte_table(self.length - 1 - column)[rows[:, HEADER + column]]
-        fields["crc"] = mask_words(crc)
-        return rows
+        return crc
 
 
 _template = lru_cache(maxsize=1024)(_Template)

@@ -27,6 +27,7 @@ STEP: Final = 10  # where the step starts: after the time and its key
 _VALUE: Final = wire.key(2, wire.FIXED32)[0]
 _MANY_TAGS: Final = 256
 _BLOCK: Final = 1 << 16
+_MOST_PADDED: Final = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ def varint_bytes(step: Index) -> Index:
 def interleave(groups: list[tuple[Index, Bytes]], count: int) -> bytes:
     """Return the rows of several groups, each with its own width, in their common order."""
     widest = max(rows.shape[1] for _, rows in groups)
+    if count * widest > _MOST_PADDED:
+        return _joined(groups, count)
     out = np.empty((count, widest), np.uint8)
     width = np.empty(count, np.int64)
     for index, rows in groups:
@@ -163,6 +166,15 @@ def interleave(groups: list[tuple[Index, Bytes]], count: int) -> bytes:
     if (width == widest).all():
         return out.tobytes()
     return out[np.arange(widest) < width[:, None]].tobytes()
+
+
+def _joined(groups: list[tuple[Index, Bytes]], count: int) -> bytes:
+    """Do as :func:`interleave` without making all rows as wide as the widest."""
+    parts = [b""] * count
+    for index, rows in groups:
+        for place, row in zip(index.tolist(), rows, strict=True):
+            parts[place] = row.tobytes()
+    return b"".join(parts)
 
 
 def decode_scalars(data: Bytes, offset: Index, length: Index) -> tuple[ScalarBatch, Index]:

@@ -15,9 +15,10 @@ import struct
 import sys
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from convscope.formats.scalars import ScalarBatch, encode_scalars
 
 SUFFIX: Final = ".journal"
 DRAFT: Final = ".new"
-_THEIRS, _OURS = "tfevents", "pending"  # TensorBoard follows whatever has the first in its name
+_THEIRS, _OURS, _ESCAPED = "tfevents", "pending", "tf%65vents"  # TensorBoard follows whatever has the first in its name
 CAPACITY: Final = 1 << 16
 MAGIC: Final = b"CVSJRNL1"
 PAGE: Final = 4096
@@ -43,6 +44,8 @@ _pack_row: Final = ROW.pack_into
 ROW_TYPE: Final = np.dtype([("step", "<i8"), ("time", "<f8"), ("value", "<f8"), ("tag", "<u4"), ("mark", "<u4")])
 TAG_LENGTH: Final = struct.Struct("<I")
 _SEGMENTS: Final = 4
+
+_NO_DESCRIPTOR: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 Rows = npt.NDArray[np.void]
 
@@ -72,11 +75,12 @@ class Journal:
         self._last = PAGE + capacity * ROW.size
         self._tags_end = self._last
         self._allocate()
-        self._memory = mmap.mmap(self._file, self._last)
+        self._memory = mmap.mmap(self._file, self._last, **_NO_DESCRIPTOR)
         self._offset = self._first
         self._limit = self._first + capacity // _SEGMENTS * ROW.size
         self._lap = 0
         self._mark = 1
+        self._ended = False
         if not getattr(sys, "_is_gil_enabled", lambda: True)():
             self.put = self._put_locked  # type: ignore[method-assign]  # the same signature, chosen once
             self.put_many = self._put_many_locked  # type: ignore[method-assign]
@@ -127,7 +131,7 @@ class Journal:
         try:
             _pack_row(self._memory, offset, step, wall_time, value, self._numbers[tag], mark)
         except BaseException:
-            _pack_row(self._memory, offset, 0, 0.0, 0.0, _VOID, mark)  # the row is taken, others follow it
+            self._void(offset, offset + _ROW_SIZE, mark)
             raise
         return True
 
@@ -160,10 +164,15 @@ class Journal:
                 offset += _ROW_SIZE
                 joined = JOINED
         except BaseException:
-            for hole in range(offset, end, _ROW_SIZE):
-                _pack_row(self._memory, hole, 0, 0.0, 0.0, _VOID, mark)
+            self._void(offset, end, mark)
             raise
         return True
+
+    def _void(self, offset: int, end: int, mark: int) -> None:
+        """Fill rows that are taken and will hold nothing: others follow them."""
+        with suppress(ValueError, TypeError):  # a signal handler has closed the journal
+            for hole in range(offset, end, _ROW_SIZE):
+                _pack_row(self._memory, hole, 0, 0.0, 0.0, _VOID, mark)
 
     def _put_many_locked(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> bool:
         with self._lock:
@@ -184,6 +193,8 @@ class Journal:
     def make_room(self) -> bool:
         """Open the next part of the ring for :meth:`put`; ``False`` if its rows must be drained first."""
         with self._lock:
+            if self._ended:
+                return False
             if self._offset == self._last:
                 self._limit = 0  # nobody may take a row before all of this is done
                 self._offset, self._lap = self._first, self._lap + 1
@@ -200,6 +211,12 @@ class Journal:
     def halt(self) -> None:
         """Let the next :meth:`put` say that there is no room."""
         with self._lock:
+            self._limit = self._offset
+
+    def end(self) -> None:
+        """Let every later :meth:`put` say that there is no room."""
+        with self._lock:
+            self._ended = True
             self._limit = self._offset
 
     def written(self) -> int:
@@ -232,6 +249,8 @@ class Journal:
         """Let go of the parent's file in a child: also the lock on it, which would outlive the parent."""
         self._lock = threading.RLock()
         self._limit = self._offset
+        with suppress(BufferError):  # the mapping has a descriptor of its own
+            self._memory.close()
         os.close(self._file)
 
 
@@ -241,12 +260,13 @@ def journal_name(events: str) -> str:
     >>> journal_name("events.out.tfevents.1763700000.host.7.0000c0ffee")
     'events.out.pending.1763700000.host.7.0000c0ffee.journal'
     """
-    return events.replace(_THEIRS, _OURS, 1) + SUFFIX
+    escaped = events.replace("%", "%25").replace(_THEIRS, _OURS, 1).replace(_THEIRS, _ESCAPED)
+    return escaped + SUFFIX
 
 
 def events_name(journal: str) -> str:
     """Return the name of the event file of a journal."""
-    return journal.removesuffix(SUFFIX).replace(_OURS, _THEIRS, 1)
+    return journal.removesuffix(SUFFIX).replace(_OURS, _THEIRS, 1).replace(_ESCAPED, _THEIRS).replace("%25", "%")
 
 
 def _pack_state(state: State) -> bytes:

@@ -1,33 +1,30 @@
-"""The event log of one writer: an event file, its journal, and the thread that moves scalars from one to the other."""
+"""The event log of one writer: its files, the thread that empties the journal, and whom to tell what went wrong."""
 
 from __future__ import annotations
 
 import atexit
-import itertools
 import os
-import re
-import secrets
-import socket
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from convscope.errors import InputError, StorageError
 from convscope.formats.events import encode_file_version, encode_session_start
-from convscope.formats.record import frame
 from convscope.store import journal as journals
 from convscope.store.journal import Journal
+from convscope.store.logfile import PREFIX, LogFile
+from convscope.store.nolog import NoLog
 from convscope.store.recovery import recover, sweep_drafts
 
-PREFIX: Final = "events.out.tfevents."
-_ROWS_AT_ONCE: Final = 1 << 14
+__all__ = ["PREFIX", "EventLog", "NoLog"]
+
 _RETRY_SECONDS: Final = 1.0
 _PATIENCE: Final = 1000
-_numbers = itertools.count()
 _logs: weakref.WeakSet[EventLog] = weakref.WeakSet()
 
 
@@ -35,7 +32,8 @@ class EventLog:
     """An event file being written.
 
     Whatever :meth:`put` or :meth:`append` has taken survives the death of the process. A write that fails in the
-    background is retried every second and raised once, in whichever thread logs next.
+    background is retried every second and raised once, in whichever thread logs next; a value for which there is no
+    room any more raises too.
 
     Parameters
     ----------
@@ -64,12 +62,12 @@ class EventLog:
         self._interval = interval
         self._lock = threading.RLock()
         self._busy = False
-        self._journal: Journal | None = None
+        self._unfinished = False
+        self._file: LogFile | None = None
         self._failure: StorageError | None = None
         self._failed_at = 0.0
         self._error: StorageError | None = None
         self._dropped = 0
-        self._vanished = False
         self._written: dict[Path, int] = {}
         self.closed = False
         self._open(purge_step)
@@ -81,20 +79,17 @@ class EventLog:
             for left_over in sorted(self.directory.glob(journals.journal_name(f"{PREFIX}*"))):
                 recover(left_over)
             sweep_drafts(self.directory)
-            self._journal, self._path, self._file = _create(self.directory, self._suffix)
+            self._file = _begun(LogFile(self.directory, self._suffix), purge_step)
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.directory} ({error}); choose another log_dir") from error
-        self._written[self._path] = 0
+        self._written[self._file.path] = 0
         self._wake, self._stop = threading.Event(), threading.Event()
-        now = time.time()
-        self.append(encode_file_version(now, purge_step or 0))
-        if purge_step is not None:
-            self.append(encode_session_start(now, purge_step))
-        self.put, self.put_many = self._journal.put, self._journal.put_many
+        self.put, self.put_many = self._file.journal.put, self._file.journal.put_many
         self._thread = threading.Thread(target=self._run, name="convscope-log", daemon=True)
         self._thread.start()
+        _close_at_the_end_of_a_child()
 
     def put_slowly(self, tag: str, step: int, wall_time: float, value: float) -> None:
         """Store a scalar when :attr:`put` could not: a new tag, no room, a failure to tell, a fork.
@@ -102,20 +97,16 @@ class EventLog:
         Raises
         ------
         StorageError
-            If an earlier write failed; this value is stored all the same where there is room.
+            If an earlier write failed, and this value is stored all the same; or if there is no room for it.
         struct.error
             If a number does not fit.
         """
-        journal = self._ready()
-        try:
-            journal.add_tag(tag)
-        except OSError as error:
-            raise self._storage_error(error) from error
+        journal = self._ready().journal
+        self._add_tags(journal, [tag])
         while not journal.put(tag, step, wall_time, value):
             self._wake.set()
             if not journal.make_room() and not self._drain_for_room():
-                self._dropped += 1
-                break
+                self._drop(tag, step)
         self._raise_failure()
 
     def put_many_slowly(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> None:
@@ -126,23 +117,31 @@ class EventLog:
         StorageError
             As for :meth:`put_slowly`.
         """
-        journal = self._ready()
-        try:
-            for tag in tags:
-                journal.add_tag(tag)
-        except OSError as error:
-            raise self._storage_error(error) from error
+        self._add_tags(self._ready().journal, tags)
         if self.put_many(tags, step, wall_time, values):
             return self._raise_failure()
         failure: StorageError | None = None
         for tag, value in zip(tags, values, strict=True):
             try:
                 self.put_slowly(tag, step, wall_time, value)
-            except StorageError as error:  # this value is stored all the same, and so are the others to be
+            except StorageError as error:  # the others shall be stored all the same
                 failure = error
         if failure is not None:
             raise failure
         return None
+
+    def _add_tags(self, journal: Journal, tags: Collection[str]) -> None:
+        try:
+            for tag in tags:
+                journal.add_tag(tag)
+        except OSError as error:
+            raise self._storage_error(error) from error
+
+    def _drop(self, tag: str, step: int) -> None:
+        self.check_open()
+        self._dropped += 1
+        self._failure = None
+        raise StorageError(f"{tag!r} at step {step} is lost: {self._error or 'there is no room for it'}")
 
     def written(self) -> list[tuple[Path, int]]:
         """Return the files of this process, each with the byte from which on it counts for an export."""
@@ -150,7 +149,7 @@ class EventLog:
 
     def knows(self, tag: str) -> bool:
         """Tell whether scalars of this tag have been put here."""
-        return self._journal is not None and tag in self._journal.tags
+        return self._file is not None and tag in self._file.journal.tags
 
     def start_over(self) -> None:
         """Let what is in the files so far count for no export."""
@@ -164,14 +163,18 @@ class EventLog:
         StorageError
             If it cannot be written.
         """
-        journal = self._ready()
-        with self._lock:
+        self._ready()
+        with self._locked():
+            file = self._ready()  # another thread may have closed the log meanwhile
             if self._busy:
-                raise StorageError(f"a signal handler cannot log to {self._path.name} while a write is under way")
+                raise StorageError(f"a signal handler cannot log to {file.path.name} while a write is under way")
+            self._busy = True
             try:
-                self._write(journal, frame(event), journal.state.drained)
+                file.append(event)
             except OSError as error:
                 raise self._storage_error(error) from error
+            finally:
+                self._busy = False
         self._raise_failure()
 
     def flush(self) -> None:
@@ -190,22 +193,25 @@ class EventLog:
             return
         self.closed = True
         self.put = self.put_many = _no_room
-        if self._journal is None:
+        if self._file is None:
             return  # a child of a fork that has not logged anything
-        self._journal.halt()  # from here on no thread can put anything into it
+        self._file.journal.end()  # from here on no thread can put anything into it
         self._stop.set()
         self._wake.set()
+        if self._is_locked_here():
+            self._unfinished = True  # a signal handler has interrupted a write: whoever was writing finishes
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        assert self._file is not None
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._drain_fully()
         with self._lock:
-            complete = self._journal.is_drained()
-            self._journal.close()
-            os.close(self._file)
-            if complete:
-                self._journal.path.unlink(missing_ok=True)
+            complete = self._file.close()
         if self._dropped:
-            raise StorageError(f"{self._dropped} values were not written to {self._path}: there was no room for them")
+            raise StorageError(f"{self._dropped} values were not written to {self._file.path}: there was no room")
         if not complete and self._error is not None:
             raise self._error
         self._raise_failure()
@@ -223,12 +229,11 @@ class EventLog:
     def forget_after_fork(self) -> None:
         """Let go of the parent's files; the child opens its own when it logs."""
         self.put = self.put_many = _no_room
-        self._lock, self._busy = threading.RLock(), False
-        self._failure, self._error, self._dropped, self._vanished = None, None, 0, False
-        if self._journal is not None and not self.closed:
-            self._journal.forget_after_fork()
-            os.close(self._file)
-        self._journal = None
+        self._lock, self._busy, self._unfinished = threading.RLock(), False, False
+        self._failure, self._error, self._dropped = None, None, 0
+        if self._file is not None:
+            self._file.forget_after_fork()
+        self._file = None
         self._written = {}
 
     def check_open(self) -> None:
@@ -236,12 +241,28 @@ class EventLog:
         if self.closed:
             raise InputError(f"the writer of {self.directory} is closed; make a new SummaryWriter to go on")
 
-    def _ready(self) -> Journal:
+    def _ready(self) -> LogFile:
         self.check_open()
-        if self._journal is None:
+        if self._file is None:
             self._open()
-        assert self._journal is not None
-        return self._journal
+        assert self._file is not None
+        return self._file
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock; where a signal handler has closed the log meanwhile, finish that afterwards."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self._unfinished and not self._is_locked_here():
+                self._unfinished = False
+                with suppress(StorageError):  # close() has returned long ago
+                    self._finish()
+
+    def _is_locked_here(self) -> bool:
+        """Tell whether this thread holds the lock."""
+        return bool(self._lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition does
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -256,62 +277,41 @@ class EventLog:
     def _drain_fully(self) -> None:
         """Drain, waiting for threads that are just now filling a row."""
         for _ in range(_PATIENCE):
-            if not self._try_to_drain() or self._journal is None or self._journal.is_drained():
+            if not self._try_to_drain() or self._file is None or self._file.closed or self._file.journal.is_drained():
                 return
             time.sleep(0.001)
 
     def _try_to_drain(self) -> bool:
-        with self._lock:
+        with self._locked():
             if self._busy:
                 return False  # a signal handler has interrupted a write; whoever was writing goes on
+            if self._file is None or self._file.closed:
+                return True
+            self._busy = True
             try:
-                self._drain()
-            except OSError as error:
+                self._file.drain()
+            except (OSError, MemoryError) as error:
                 self._fail(error)
                 return False
+            finally:
+                self._busy = False
             self._error = None
             return True
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Keep an error for whoever logs next; of a failure that lasts only the first is kept."""
         self._failed_at = time.monotonic()
-        if self._error is None and self._journal is not None:
+        if self._error is None and self._file is not None:
             self._failure = self._storage_error(error)
-            self._journal.halt()
+            self._file.journal.halt()
         self._error = self._error or self._storage_error(error)
 
-    def _drain(self) -> None:
-        journal = self._journal
-        if journal is None:
-            return
-        while (start := journal.state.drained) < (stop := journal.written()):
-            rows = journal.rows(start, min(stop, start + _ROWS_AT_ONCE))
-            if not len(rows):
-                return  # another thread is just now filling the next row
-            self._write(journal, journals.encode(journal.tags, rows), start + len(rows))
-        if not self._vanished and os.fstat(self._file).st_nlink == 0:
-            self._vanished = True
-            raise FileNotFoundError("it was deleted while it was being written; what is logged from now on is lost")
-
-    def _write(self, journal: Journal, data: bytes, drained: int) -> None:
-        """Write at the end; only the commit makes it count, so a part of a write is overwritten by the next."""
-        end = journal.state.end
-        self._busy = True
-        try:
-            os.lseek(self._file, end, os.SEEK_SET)
-            journals.write_all(self._file, data)
-            journal.commit(drained, end + len(data))
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self._file, end)
-            raise
-        finally:
-            self._busy = False
-
-    def _storage_error(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"cannot write {self._path} ({error.strerror or error}); make room or choose another log_dir"
-        )
+    def _storage_error(self, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            return error
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        place = self.directory if self._file is None else self._file.path
+        return StorageError(f"cannot write {place} ({told}); make room or choose another log_dir")
 
     def _raise_failure(self) -> None:
         """Raise what went wrong in the background, once."""
@@ -320,56 +320,21 @@ class EventLog:
             raise failure
 
 
-class NoLog:
-    """A log that takes everything and writes nothing, for programs that are told not to write."""
-
-    writes = False
-    closed = False
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def put(self, *_: Any) -> bool:
-        """Take a scalar."""
-        return True
-
-    def append(self, *_: Any) -> None:
-        """Take anything."""
-
-    put_many = put
-    put_slowly = put_many_slowly = publish = append
-    flush = close = start_over = check_open = append
-
-    def written(self) -> list[tuple[Path, int]]:
-        """Return no files."""
-        return []
-
-    def knows(self, tag: str) -> bool:  # noqa: ARG002 - nothing is kept
-        """Tell that there is nothing."""
-        return False
-
-    def names(self, folder: str) -> list[str]:  # noqa: ARG002 - there are no folders
-        """Return nothing."""
-        return []
+def _begun(file: LogFile, purge_step: int | None) -> LogFile:
+    """Write the first events of a file, or remove it."""
+    now = time.time()
+    try:
+        file.append(encode_file_version(now, purge_step or 0))
+        if purge_step is not None:
+            file.append(encode_session_start(now, purge_step))
+    except BaseException:
+        file.remove()
+        raise
+    return file
 
 
 def _no_room(tag: Any, step: int, wall_time: float, value: Any) -> bool:  # noqa: ARG001 - stands in for Journal.put
     return False
-
-
-def _create(directory: Path, suffix: str) -> tuple[Journal, Path, int]:
-    """Create an event file under a new name, its journal first: a reader that sees the one finds the other."""
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"
-    while True:
-        # names sort by age within a process, and chance keeps those of two machines with one name apart
-        unique = f"{next(_numbers):04d}{secrets.token_hex(3)}"
-        name = f"{PREFIX}{int(time.time()):010d}.{host}.{os.getpid()}.{unique}{suffix}"
-        path = directory / name
-        try:
-            journal = Journal(directory / journals.journal_name(name))
-        except FileExistsError:
-            continue
-        return journal, path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
 
 
 def _after_fork_in_child() -> None:
@@ -380,8 +345,15 @@ def _after_fork_in_child() -> None:
 @atexit.register
 def _at_exit() -> None:
     for log in list(_logs):
-        with suppress(StorageError):  # nobody is left to tell; what is in the journal stays there
+        with suppress(Exception):  # nobody is left to tell; what is in the journal stays there
             log.close()
+
+
+def _close_at_the_end_of_a_child() -> None:
+    """In a child of multiprocessing, which ends without what :mod:`atexit` does, close the logs with its own means."""
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):

@@ -200,8 +200,8 @@ def recover(path: Path) -> bool:
             if view is not None:
                 _finish(path.with_name(events_name(path.name)), view)
                 path.unlink()
-    except (FileNotFoundError, FormatError):
-        return False
+    except (FileNotFoundError, PermissionError, FormatError):
+        return False  # somebody else's: readers read it where it is
     except OSError as error:
         raise StorageError(f"cannot recover the journal {path} ({error}); make it writable or move it away") from error
     return view is not None

@@ -100,14 +100,17 @@ class RemoteLog(EventLog):
     """
 
     def __init__(self, url: str, suffix: str = "", interval: float = 120.0, purge_step: int | None = None) -> None:
-        self._bucket = Bucket(url)
+        self._bucket, self._process = Bucket(url), os.getpid()
         self._bucket.files()  # a place that is not there is told now, not when the first part is sent
         self._sending, self._done = threading.RLock(), threading.Event()
-        self._pause = max(interval, _SHORTEST_INTERVAL)
+        self._pause = min(max(interval, _SHORTEST_INTERVAL), threading.TIMEOUT_MAX)
+        self._away = False
         super().__init__(spool(self._bucket.url), suffix, 1.0, purge_step)
         self._send_left_overs()
 
     def _open(self, purge_step: int | None = None) -> None:
+        if self._process != os.getpid():  # clients of stores do not survive a fork
+            self._bucket, self._process = Bucket(self._bucket.url), os.getpid()
         super()._open(purge_step)
         self._done = threading.Event()
         threading.Thread(target=self._send_now_and_then, name="convscope-send", daemon=True).start()
@@ -115,18 +118,28 @@ class RemoteLog(EventLog):
     def flush(self) -> None:
         """Send all that has been stored."""
         super().flush()
-        self._send()
+        try:
+            self._send()
+        except StorageError:
+            self._away = True  # told just now
+            raise
 
     def close(self) -> None:
         """Send all that has been stored and let go of the files."""
-        if self.closed:
-            return
-        path = None if self._journal is None else self._path
         self._done.set()
         super().close()
-        if path is None:
-            return  # a child of a fork that has not logged anything
-        with self._sending:
+
+    def _finish(self) -> None:
+        try:
+            super()._finish()
+        finally:
+            assert self._file is not None
+            self._send_rest(self._file.path)
+
+    def _send_rest(self, path: Path) -> None:
+        if path.with_name(journals.journal_name(path.name)).exists():
+            return  # it could not be finished here; the next writer does it
+        with self._sending, suppress(FileNotFoundError):  # another writer has just done it
             try:
                 _send(self._bucket, path, path.stat().st_size)
             except StorageError as error:
@@ -155,18 +168,32 @@ class RemoteLog(EventLog):
     def _send_now_and_then(self) -> None:
         done = self._done
         while not done.wait(self._pause):
+            self._try_to_drain()
             try:
-                self._try_to_drain()
                 self._send()
-            except StorageError as error:
-                with self._lock:
-                    self._failure = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on and the caller is told
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Let the next call say that nothing can be sent; of a failure that lasts only the first."""
+        with self._lock:
+            if not self._away and self._file is not None:
+                self._failure = self._storage_error(error)
+                self._file.journal.halt()
+            self._away = True
 
     def _send(self) -> None:
         with self._sending:
-            journal = self._journal
-            if journal is not None and not self.closed:
-                _send(self._bucket, self._path, journal.state.end)
+            file = self._file
+            if file is None or file.closed:
+                return
+            try:
+                _send(self._bucket, file.path, file.journal.state.end)
+            except StorageError:
+                raise
+            except OSError as error:
+                raise self._storage_error(error) from error
+            self._away = False
 
     def _send_left_overs(self) -> None:
         """Send what processes that are gone have left behind; whatever has no journal is finished."""

@@ -13,6 +13,11 @@ from convscope.store.reader import EventFile
 from convscope.summary import finite
 
 
+def read_scalars(logdir: str, files: Iterable[tuple[Path, int]]) -> dict[str, list[list[float | None]]]:
+    """Return ``{"<logdir>/<tag>": [[wall_time, step, value], …]}``; what is not finite becomes ``None``."""
+    return {f"{logdir}/{tag}": points for tag, points in _curves(files).items()}
+
+
 def write_scalars(path: Path, logdir: str, files: Iterable[tuple[Path, int]]) -> None:
     """Write ``{"<logdir>/<tag>": [[wall_time, step, value], …]}``; what is not finite becomes ``null``.
 
@@ -32,8 +37,7 @@ def write_scalars(path: Path, logdir: str, files: Iterable[tuple[Path, int]]) ->
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        curves = _curves(files)
-        text = json.dumps({f"{logdir}/{tag}": points for tag, points in curves.items()}, allow_nan=False)
+        text = json.dumps(read_scalars(logdir, files), allow_nan=False)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
