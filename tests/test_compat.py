@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import multiprocessing
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ from tensorboard_oracle import accumulate
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import tensorboardX
+    from tensorboard.compat.proto.config_pb2 import RunMetadata
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+    from tensorboard.compat.proto.node_def_pb2 import NodeDef
+    from torch.utils.tensorboard import FileWriter as TorchFileWriter
     from torch.utils.tensorboard import SummaryWriter as TorchWriter
+    from torch.utils.tensorboard.summary import hparams, scalar
 
 Parameters = list[tuple[str, Any, Any]]
 
@@ -165,15 +172,15 @@ def test_a_program_for_mxboard(tmp_path: Path) -> None:
     writer.add_pr_curve("pr", rng.integers(0, 2, 100), rng.random(100), 200, 1)
     writer.export_scalars(tmp_path / "scalars.json")
     writer.close()
-    with pytest.raises(InputError, match="closed"):
-        writer.add_text("words", "late")
+    writer.add_text("words", "late", 2)
+    writer.close()
     writer.reopen()
-    writer.add_text("words", "again", 2)
+    writer.add_text("words", "again", 3)
     with writer:
         assert writer.get_logdir() == str(tmp_path / "logs")
     run = Run(tmp_path / "logs")
     assert run.scalars("curves/sin").step.tolist() == [0, 1, 3]
-    assert [text.text for text in run.texts("words")] == ["Hello MXNet!", "again"]
+    assert [text.text for text in run.texts("words")] == ["Hello MXNet!", "late", "again"]
     assert (run.images("grid")[0].height, run.images("grid")[0].width) == (2 * 5 + 2, 8 * 6 + 7 * 2)
     assert run.histograms("default")[0].num == 20
     assert len(run.pr_curves("pr")[0].precision) == 200
@@ -236,6 +243,227 @@ def test_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: bool) -> 
     assert (tmp_path / "run" / "rank2").exists() == every
     if every:
         assert Run(tmp_path / "run" / "rank2").scalars("loss").value.tolist() == [2.0]
+    monkeypatch.setenv("RANK", "2")
+    with convscope.SummaryWriter.for_rank(tmp_path / "run", every_rank=every) as writer:
+        assert writer.get_logdir() == str(tmp_path / "run" / "rank2" if every else tmp_path / "run")
+        assert Path(writer.get_logdir()).is_dir()
     monkeypatch.setenv("RANK", "first")
     with pytest.raises(InputError, match="RANK is 'first'"):
         convscope.SummaryWriter.for_rank(tmp_path)
+
+
+PAIRS = [(of_torch.SummaryWriter, TorchWriter), (tensorboardx.SummaryWriter, tensorboardX.SummaryWriter)]
+DIALECTS: list[Any] = [of_torch.SummaryWriter, tensorboardx.SummaryWriter]
+
+
+def goes_on(SummaryWriter: Any, logdir: str) -> None:
+    """Log as torch's tutorial does: ``close()`` after each thing, and on."""
+    writer = SummaryWriter(logdir)
+    writer.add_scalar("loss", 1.0, 1, 5.0)
+    writer.close()
+    writer.close()
+    writer.flush()
+    writer.add_scalar("loss", 2.0, 2, 6.0)
+    writer.add_image("picture", np.zeros((3, 4, 5), np.uint8), 2, 6.0)
+    writer.close()
+    with writer:
+        writer.add_text("words", "late", 3, 7.0)
+    writer.add_scalars("both", {"a": 1.0}, 3, 8.0)
+    writer.close()
+
+
+@pytest.mark.parametrize("ours", DIALECTS)
+def test_logging_goes_on_after_close_as_with_torch(ours: Any, tmp_path: Path) -> None:
+    goes_on(ours, str(tmp_path / "ours"))
+    goes_on(TorchWriter, str(tmp_path / "theirs"))  # tensorboardX loses what it writes within one second
+    mine, peer = accumulate(tmp_path / "ours"), accumulate(tmp_path / "theirs")
+    assert mine.Scalars("loss") == peer.Scalars("loss")
+    assert [(e.step, e.width) for e in mine.Images("picture")] == [(e.step, e.width) for e in peer.Images("picture")]
+    assert [text.text for text in Run(tmp_path / "ours").texts("words")] == ["late"]
+    assert mine.Scalars("both/a")[0].step == 3
+    assert len(list((tmp_path / "ours").glob("*tfevents*"))) == 4
+    assert not list((tmp_path / "ours").glob("*.journal")), "each file is finished"
+
+
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_nothing_is_opened_by_closing_and_flushing(kind: Any, tmp_path: Path) -> None:
+    writer = kind(tmp_path, purge_step=3)
+    for _ in range(3):
+        writer.close()
+        writer.flush()
+        writer.clear_scalar_dict()
+        writer.export_scalars(tmp_path / "empty.json")
+    assert len(list(tmp_path.glob("*tfevents*"))) == 1
+    writer.add_embedding(np.eye(3))
+    writer.add_scalar("x", 1.0, 5)
+    writer.close()
+    sessions = [path for path in tmp_path.glob("*tfevents*") if b":\x02\x08\x01" in path.read_bytes()]
+    assert len(sessions) == 1, "the steps of before are forgotten once"
+
+
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_an_export_has_what_was_logged_before_and_after_close(kind: Any, tmp_path: Path) -> None:
+    writer = kind(tmp_path / "run")
+    writer.add_scalar("x", 1.0, 1)
+    writer.close()
+    writer.export_scalars(tmp_path / "before.json")
+    writer.add_scalar("x", 2.0, 2)
+    writer.export_scalars(tmp_path / "all.json")
+    writer.clear_scalar_dict()
+    writer.add_scalar("x", 3.0, 3)
+    writer.close()
+    writer.export_scalars(tmp_path / "after.json")
+    steps = {
+        name: [step for curve in json.loads((tmp_path / f"{name}.json").read_text()).values() for _, step, _ in curve]
+        for name in ("before", "all", "after")
+    }
+    assert steps == {"before": [1], "all": [1, 2], "after": [3]}
+
+
+def test_hyperparameters_after_close_stand_at_the_last_step_of_their_curves(tmp_path: Path) -> None:
+    writer = of_torch.SummaryWriter(tmp_path)
+    writer.add_scalar("loss", 1.0, 7)
+    writer.close()
+    writer.add_hparams({"lr": 0.1}, {"loss": 0.5})
+    writer.close()
+    assert Run(tmp_path).scalars("loss", points="all").step.tolist() == [7, 7]
+
+
+def test_threads_open_one_file_after_close(tmp_path: Path) -> None:
+    writer = of_torch.SummaryWriter(tmp_path)
+    writer.close()
+    barrier = threading.Barrier(8)
+
+    def log(number: int) -> None:
+        barrier.wait()
+        for step in range(100):
+            writer.add_scalar(f"x{number}", 1.0, step)
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert len(list(tmp_path.glob("*tfevents*"))) == 2
+    assert [len(Run(tmp_path).scalars(f"x{number}").step) for number in range(8)] == [100] * 8
+
+
+def cuts(SummaryWriter: Any, logdir: str) -> None:
+    with SummaryWriter(logdir) as writer:
+        for number, step in enumerate((2.5, "3", np.float32(4.9), torch.tensor(5.5), -1.5, torch.tensor([6.5]))):
+            writer.add_scalar(f"s{number}", 1.0, step)
+            writer.add_text(f"t{number}", "x", step)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")
+def test_steps_are_cut_and_read_as_by_the_original(ours: Any, theirs: Any, tmp_path: Path) -> None:
+    cuts(ours, str(tmp_path / "ours"))
+    cuts(theirs, str(tmp_path / "theirs"))
+    mine, peer = accumulate(tmp_path / "ours"), accumulate(tmp_path / "theirs")
+    for number in range(6):
+        assert mine.Scalars(f"s{number}")[0].step == peer.Scalars(f"s{number}")[0].step
+        assert mine.Tensors(f"t{number}")[0].step == peer.Tensors(f"t{number}/text_summary")[0].step
+
+
+@pytest.mark.parametrize("step", ["x", float("nan"), float("inf"), [1, 2], 2**63])
+@pytest.mark.parametrize("kind", [*DIALECTS, mxboard.SummaryWriter])
+def test_what_is_no_step_is_said(kind: Any, step: Any, tmp_path: Path) -> None:
+    with kind(str(tmp_path)) as writer, pytest.raises(InputError, match="a step"):
+        writer.add_scalar("x", 1.0, step)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_the_attributes_of_the_originals(ours: Any, theirs: Any, tmp_path: Path) -> None:
+    with (
+        ours(str(tmp_path / "run"), "", 3, 20, 7, ".x") as mine,
+        theirs(str(tmp_path / "run"), "", 3, 20, 7, ".x") as peer,
+    ):
+        for name in ("log_dir", "logdir", "purge_step", "max_queue", "flush_secs", "filename_suffix", "default_bins"):
+            if name in vars(peer) and name != "purge_step":  # which torch forgets
+                assert getattr(mine, name) == getattr(peer, name), name
+        assert mine.purge_step == 3
+        assert mine._get_file_writer().get_logdir() == peer._get_file_writer().get_logdir()
+        assert list(mine.all_writers) == list(peer.all_writers)
+
+
+def test_the_scalar_dict_of_tensorboardx(tmp_path: Path) -> None:
+    with tensorboardx.SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalars("loss", {"train": 0.5}, 3, 9.0)
+        assert writer.scalar_dict == {f"{tmp_path}/loss/train": [[9.0, 3, 0.5]]}
+    assert tensorboardx.__version__ == tensorboardX.__version__
+
+
+def messages(writer: Any) -> None:
+    """Log what is made already, as recipes for hyper-parameters without a run of their own do."""
+    for summary in hparams({"lr": 0.1, "net": "a"}, {"accuracy": 0.9}):
+        writer.file_writer.add_summary(summary)
+    writer._get_file_writer().add_summary(scalar("accuracy", 0.9), np.int64(4), 6.0)
+    writer.file_writer.add_event(Event(summary=scalar("loss", 0.25)), 5, 7.0)
+    writer.file_writer.add_graph((GraphDef(node=[NodeDef(name="n", op="conv")]), RunMetadata()), 8.0)
+    writer.close()
+    writer.file_writer.add_summary(scalar("loss", 0.125), 6, 8.0)
+    writer.file_writer.flush()
+    writer.file_writer.close()
+
+
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_messages_of_protobuf_are_written_as_torch_writes_them(kind: Any, tmp_path: Path) -> None:
+    messages(kind(str(tmp_path / "ours")))
+    messages_of_torch = TorchWriter(str(tmp_path / "theirs"))
+    writer = messages_of_torch.file_writer
+    for summary in hparams({"lr": 0.1, "net": "a"}, {"accuracy": 0.9}):
+        writer.add_summary(summary)
+    writer.add_summary(scalar("accuracy", 0.9), np.int64(4), 6.0)
+    writer.add_event(Event(summary=scalar("loss", 0.25)), 5, 7.0)
+    writer.add_graph((GraphDef(node=[NodeDef(name="n", op="conv")]), RunMetadata()), 8.0)
+    writer.add_summary(scalar("loss", 0.125), 6, 8.0)
+    messages_of_torch.close()
+    mine, peer = accumulate(tmp_path / "ours"), accumulate(tmp_path / "theirs")
+    assert mine.Tags() == peer.Tags()
+    for tag in ("accuracy", "loss"):
+        assert mine.Scalars(tag) == peer.Scalars(tag)
+    assert mine.Graph() == peer.Graph()
+    for tag in ("experiment", "session_start_info"):
+        name = f"_hparams_/{tag}"
+        assert mine.SummaryMetadata(name).plugin_data.plugin_name == "hparams"
+    assert [event.step for event in mine.Scalars("loss")] == [5, 6]
+
+
+def test_a_message_stands_behind_the_points_that_still_wait(tmp_path: Path) -> None:
+    with of_torch.SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("loss", 1.0, 1)
+        writer.file_writer.add_summary(scalar("loss", 2.0), 2)
+        writer.add_scalar("loss", 3.0, 3)
+        with pytest.raises(InputError, match="got dict"):
+            writer.file_writer.add_summary({"loss": 1.0})
+    assert Run(tmp_path).scalars("loss", points="all").step.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(of_torch.FileWriter, TorchFileWriter), (tensorboardx.FileWriter, tensorboardX.FileWriter)]
+)
+def test_a_file_writer_of_its_own(ours: Any, theirs: Any, tmp_path: Path) -> None:
+    assert parameters(ours) == parameters(theirs)
+    for name in methods(theirs):
+        if name not in ("__init__", "add_openvino_graph", "use_metadata"):
+            hold(ours, name, parameters(getattr(theirs, name)))
+    writer = ours(str(tmp_path), filename_suffix=".y")
+    writer.add_summary(scalar("loss", 0.5), 1)
+    writer.close()
+    writer.reopen()
+    writer.add_summary(scalar("loss", 0.25), 2)
+    writer.close()
+    assert [event.step for event in accumulate(tmp_path).Scalars("loss")] == [1, 2]
+    assert [path.suffix for path in tmp_path.glob("*tfevents*")] == [".y", ".y"]
+
+
+def test_the_plain_writer_keeps_its_word(tmp_path: Path) -> None:
+    with convscope.SummaryWriter(tmp_path) as writer:
+        assert writer.log_dir == str(tmp_path)
+        for step in (2.5, "3"):
+            with pytest.raises(InputError, match="a step is a whole number"):
+                writer.add_scalar("x", 1.0, step)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="closed"):
+        writer.flush()

@@ -188,3 +188,43 @@ def test_values_of_an_event_are_decoded_one_by_one_too(tmp_path: Path) -> None:
     data = encode_groups(batch, np.array([False, True]))
     event = decode_event(data[HEADER:-4])
     assert [(value.tag, decode_scalar(value)) for value in event.values] == [("a", 0.5), ("b", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("values", "tag"),
+    [({"a/b": 1.0, "a": {"b": 2.0}}, "a/b"), ({"c\n": 1.0, "c_": 2.0}, "c_"), ({"1": 1.0, 1: 2}, "1")],
+)
+@pytest.mark.filterwarnings("ignore:the tag:UserWarning")
+def test_two_values_of_one_tag_are_refused_by_name(tmp_path: Path, values, tag: str) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(InputError, match=f"two values under the tag '{tag}'"):
+            writer.log(values, 1)
+        with pytest.raises(InputError, match=f"two values under the tag 'plot/{tag}'"):
+            writer.add_scalars("plot", values, 1)
+    assert Run(tmp_path).tags() == {}
+
+
+@pytest.mark.parametrize("options", [{"double_precision": True}, {"new_style": True}, {"display_name": "shown"}])
+def test_points_of_a_curve_keep_their_order_however_they_are_stored(tmp_path: Path, options) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(9):
+            writer.add_scalar("x", step / 2, step, **(options if step % 3 == 1 else {}))
+    series = Run(tmp_path).scalars("x", points="all")
+    assert series.step.tolist() == list(range(9))
+    assert series.value.tolist() == [step / 2 for step in range(9)]
+
+
+@pytest.mark.parametrize("walltime", ["noon", [1], 10**400], ids=["text", "list", "huge"])
+def test_a_bad_walltime_is_said_by_every_way_to_log_a_number(tmp_path: Path, walltime) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        for _ in range(2):  # a new tag, and a known one
+            for log in (
+                lambda: writer.add_scalar("x", 1.0, 1, walltime),
+                lambda: writer.log({"x": 1.0}, 1, walltime),
+                lambda: writer.add_text("t", "x", 1, walltime),
+                lambda: writer.use_metadata(global_step=5, walltime=walltime).__enter__(),
+            ):
+                with pytest.raises(InputError, match="walltime is a number of seconds since 1970"):
+                    log()
+            writer.add_scalar("x", 1.0)
+    assert Run(tmp_path).scalars("x").step.tolist() == [0, 0]

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "nets": BASE | {"formats", "summary", "inspect", "embed", "scale"},
     "view": BASE | {"formats", "summary", "store"},
     "recording": BASE | {"formats", "summary", "store", "inspect", "nets"},
-    "compat": BASE | {"recording", "store"},
+    "compat": BASE | {"formats", "recording", "store"},
 }
 EVERYTHING = {*MAY_IMPORT, "jobs", "console", ""}
 TOP = {"jobs": EVERYTHING, "console": set(), "demo": EVERYTHING, "cli": EVERYTHING | {"demo"}, "": EVERYTHING}

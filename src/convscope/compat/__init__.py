@@ -8,6 +8,6 @@ was                                          becomes
 ``from mxboard import …``                    ``from convscope.compat.mxboard import …``
 ============================================ =================================================
 
-``convscope.SummaryWriter`` speaks torch's dialect. ``docs/compat.md`` says where the three differ, and where we do not
-do as the original did.
+``convscope.SummaryWriter`` has torch's arguments, but neither cuts steps nor goes on after ``close()``.
+``docs/compat.md`` says where the three differ, and where we do not do as the original did.
 """

@@ -2,7 +2,8 @@
 
 Not as in MXBoard: named values make no runs, files or threads of their own; a histogram of default bins keeps its
 occupied bins only; values outside 0..1 in pictures are clipped, not refused; PR curves may have more than 127
-thresholds; text is found under its tag; and logging to a closed writer is refused, where MXBoard dropped it silently.
+thresholds; text is found under its tag; and what is logged to a closed writer goes into a new file of the run, where
+MXBoard dropped it silently.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from convscope.arrays import as_numpy
-from convscope.recording import writer as recording
+from convscope.compat.dialect import Dialect
 
 __all__ = ["SummaryWriter"]
 
@@ -45,9 +46,7 @@ class SummaryWriter:
         filename_suffix: str | None = None,
         verbose: bool = True,  # noqa: ARG002 - said above
     ) -> None:
-        self._place = logdir
-        self._options: dict[str, Any] = {"flush_secs": flush_secs, "filename_suffix": filename_suffix}
-        self._writer = recording.SummaryWriter(logdir, **self._options)
+        self._writer = Dialect(logdir, flush_secs=flush_secs, filename_suffix=filename_suffix)
 
     def __enter__(self) -> Self:
         return self
@@ -58,15 +57,15 @@ class SummaryWriter:
         self.close()
 
     def __repr__(self) -> str:
-        return repr(self._writer)
+        return f"{type(self).__name__}({self.get_logdir()!r})"
 
     def get_logdir(self) -> str:
         """Return the run directory."""
         return self._writer.get_logdir()
 
-    def add_scalar(self, tag: str, value: Any, global_step: float | None = None) -> None:
+    def add_scalar(self, tag: str, value: Any, global_step: Any = None) -> None:
         """Log a number, a pair of a name and a number, or a dictionary of numbers by name."""
-        self._writer.add_scalar(tag, value, _whole(global_step))
+        self._writer.add_scalar(tag, value, global_step)
 
     def export_scalars(self, path: str | PathLike[str]) -> None:
         """Write the scalars logged so far to a JSON file, ``{"<logdir>/<tag>": [[wall_time, step, value], …]}``."""
@@ -77,27 +76,27 @@ class SummaryWriter:
         self._writer.clear_scalar_dict()
 
     def add_histogram(
-        self, tag: str, values: Any, global_step: float | None = None, bins: str | int | Sequence[float] = "default"
+        self, tag: str, values: Any, global_step: Any = None, bins: str | int | Sequence[float] = "default"
     ) -> None:
         """Log the histogram of an array; ``bins`` is a number, edges, ``default``, or the name of a rule of numpy's."""
-        self._writer.add_histogram(tag, values, _whole(global_step), bins)
+        self._writer.add_histogram(tag, values, global_step, bins)
 
-    def add_image(self, tag: str, image: Any, global_step: float | None = None) -> None:
+    def add_image(self, tag: str, image: Any, global_step: Any = None) -> None:
         """Log a picture ``(H, W)`` or ``(C, H, W)``, or a batch ``(N, C, H, W)`` as a grid of eight columns."""
         array = as_numpy(image)
         layout = {2: "HW", 3: "CHW"}.get(array.ndim, "NCHW")
-        self._writer.add_image(tag, array, _whole(global_step), dataformats=layout)
+        self._writer.add_image(tag, array, global_step, dataformats=layout)
 
-    def add_audio(self, tag: str, audio: Any, sample_rate: int = 44100, global_step: float | None = None) -> None:
+    def add_audio(self, tag: str, audio: Any, sample_rate: int = 44100, global_step: Any = None) -> None:
         """Log a sound of values from -1 to 1."""
-        self._writer.add_audio(tag, np.squeeze(as_numpy(audio)), _whole(global_step), sample_rate)
+        self._writer.add_audio(tag, np.squeeze(as_numpy(audio)), global_step, sample_rate)
 
-    def add_text(self, tag: str, text: str, global_step: float | None = None) -> None:
+    def add_text(self, tag: str, text: str, global_step: Any = None) -> None:
         """Log a text, which may be Markdown."""
-        self._writer.add_text(tag, text, _whole(global_step))
+        self._writer.add_text(tag, text, global_step)
 
     def add_embedding(
-        self, tag: str, embedding: Any, labels: Any = None, images: Any = None, global_step: float | None = None
+        self, tag: str, embedding: Any, labels: Any = None, images: Any = None, global_step: Any = None
     ) -> None:
         """Log vectors ``(N, D)`` for TensorBoard's projector.
 
@@ -119,7 +118,7 @@ class SummaryWriter:
             as_numpy(embedding),
             metadata=rows,
             label_img=None if images is None else as_numpy(images),
-            global_step=_whole(global_step),
+            global_step=global_step,
             tag=tag,
             metadata_header=header,
         )
@@ -130,11 +129,11 @@ class SummaryWriter:
         labels: Any,
         predictions: Any,
         num_thresholds: int,
-        global_step: float | None = None,
+        global_step: Any = None,
         weights: Any = None,
     ) -> None:
         """Log precision and recall of a binary classifier; ``labels`` are 0 or 1, ``predictions`` lie in 0..1."""
-        self._writer.add_pr_curve(tag, labels, predictions, _whole(global_step), num_thresholds, weights)
+        self._writer.add_pr_curve(tag, labels, predictions, global_step, num_thresholds, weights)
 
     def add_graph(self, net: Any) -> None:
         """Log the graph of a network: an MXNet symbol or hybridized block, or a torch module."""
@@ -149,14 +148,7 @@ class SummaryWriter:
         self._writer.close()
 
     def reopen(self) -> None:
-        """Go on after :meth:`close`, in a new file of the same run."""
-        self._writer.close()
-        self._writer = recording.SummaryWriter(self._place, **self._options)
-
-
-def _whole(step: float | None) -> Any:
-    """Cut a step to a whole number, as MXBoard does: ``x * 100`` is one."""
-    return int(step) if isinstance(step, float | np.floating) and np.isfinite(step) else step
+        """Do nothing: a value that comes after :meth:`close` begins a new file of the run by itself."""
 
 
 def _columns(labels: Any) -> tuple[Any, list[str] | None]:

@@ -1,7 +1,7 @@
 """The dialect of tensorboardX 2.6: where its arguments differ from torch's, and ``GlobalSummaryWriter``.
 
 Not as in tensorboardX: dictionaries make no runs, files or threads of their own; ``add_hparams`` makes no run; nothing
-is sent to Comet; logging to a closed writer is refused.
+is sent to Comet; there is no ``RecordWriter`` and no ``TorchVis``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,31 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from convscope.compat import filewriter
+from convscope.compat.dialect import Dialect
 from convscope.errors import InputError
-from convscope.recording import writer as recording
+from convscope.store.written import read_scalars
 
-__all__ = ["GlobalSummaryWriter", "SummaryWriter"]
+__all__ = ["FileWriter", "GlobalSummaryWriter", "SummaryWriter"]
+__version__ = "2.6.5"  # whose dialect this is: programs ask it what they may call
 
 
-class SummaryWriter(recording.SummaryWriter):
+class FileWriter(filewriter.FileWriter):
+    """Write messages that are made already, as ``tensorboardX.FileWriter`` does.
+
+    Parameters
+    ----------
+    logdir, max_queue, flush_secs, filename_suffix
+        As for :class:`convscope.compat.torch.FileWriter`.
+    """
+
+    def __init__(
+        self, logdir: str | PathLike[str], max_queue: int = 10, flush_secs: float = 120, filename_suffix: str = ""
+    ) -> None:
+        super().__init__(logdir, max_queue, flush_secs, filename_suffix)
+
+
+class SummaryWriter(Dialect):
     """Log as with ``tensorboardX.SummaryWriter``.
 
     Parameters
@@ -53,6 +71,12 @@ class SummaryWriter(recording.SummaryWriter):
             log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix, write_to_disk, logdir=logdir
         )
 
+    @property
+    def scalar_dict(self) -> dict[str, list[list[float | None]]]:
+        """The scalars logged so far, ``{"<logdir>/<tag>": [[wall_time, step, value], …]}``, read from the files."""
+        self.flush()
+        return read_scalars(self.log_dir, self._files())
+
     def add_scalar(  # type: ignore[override]  # the order of the original
         self,
         tag: str,
@@ -63,14 +87,16 @@ class SummaryWriter(recording.SummaryWriter):
         summary_description: str = "",
     ) -> None:
         """Log a number, as :meth:`convscope.SummaryWriter.add_scalar` does."""
-        super().add_scalar(
-            tag,
-            scalar_value,
-            global_step,
-            walltime,
-            display_name=display_name,
-            summary_description=summary_description,
-        )
+        if display_name or summary_description:
+            return super().add_scalar(
+                tag,
+                scalar_value,
+                global_step,
+                walltime,
+                display_name=display_name,
+                summary_description=summary_description,
+            )
+        return super().add_scalar(tag, scalar_value, global_step, walltime)
 
     def add_image_with_boxes(  # type: ignore[override]  # the order of the original
         self,

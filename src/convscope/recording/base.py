@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from time import time as now
@@ -20,7 +21,8 @@ import numpy as np
 from convscope.arrays import as_numpy
 from convscope.errors import InputError
 from convscope.formats import events
-from convscope.store.log import EventLog, NoLog
+from convscope.store.log import EventLog
+from convscope.store.nolog import NoLog
 from convscope.store.remote import RemoteLog, is_remote
 from convscope.summary import check_tag
 
@@ -56,8 +58,9 @@ class Recorder:
         self._name = str(log_dir)
         self._default_step = 0
         self._default_time: float | None = None
-        first = None if purge_step is None else step_of(purge_step)
-        self._log = _open(log_dir, suffix, flush_secs, first) if write_to_disk else NoLog(Path(log_dir))
+        first = None if purge_step is None else self._step(purge_step)
+        self._open_log = partial(_open, log_dir, suffix, flush_secs)
+        self._log: EventLog | NoLog = self._open_log(first) if write_to_disk else NoLog(Path(log_dir))
         self._directory = self._log.directory
 
     def __enter__(self) -> Self:
@@ -73,6 +76,11 @@ class Recorder:
 
     def get_logdir(self) -> str:
         """Return the run directory."""
+        return self._name
+
+    @property
+    def log_dir(self) -> str:
+        """The run directory."""
         return self._name
 
     def flush(self) -> None:
@@ -95,8 +103,8 @@ class Recorder:
             Seconds since 1970; the moment of logging outside such a block.
         """
         before = self._default_step, self._default_time
-        self._default_step = self._default_step if global_step is None else step_of(global_step)
-        self._default_time = self._default_time if walltime is None else float(walltime)
+        time = self._default_time if walltime is None else time_of(walltime)
+        self._default_step, self._default_time = self._step(global_step), time
         try:
             yield self
         finally:
@@ -107,7 +115,11 @@ class Recorder:
 
     def _time(self, walltime: float | None) -> float:
         walltime = self._default_time if walltime is None else walltime
-        return now() if walltime is None else float(walltime)
+        return now() if walltime is None else time_of(walltime)
+
+    def _files(self) -> list[tuple[Path, int]]:
+        """Return the files of this writer, each with the byte from which on it counts for an export."""
+        return self._log.written()
 
     def _emit(self, tag: object, fields: bytes, global_step: Any, walltime: float | None) -> None:
         """Write one value: its tag and the bytes of its other fields."""
@@ -115,7 +127,9 @@ class Recorder:
         self._log.append(events.encode_values(self._time(walltime), self._step(global_step), values))
 
 
-def _open(place: str | PathLike[str], suffix: str, flush_secs: float, purge_step: int | None) -> EventLog | NoLog:
+def _open(
+    place: str | PathLike[str], suffix: str, flush_secs: float, purge_step: int | None = None
+) -> EventLog | NoLog:
     """Open the log of a run directory, here or at a URL."""
     try:
         seconds = max(float(flush_secs), 0.01)
@@ -169,6 +183,20 @@ def _step_in_array(value: Any) -> int:
     if array is None or array.size != 1 or array.dtype.kind not in "iuf" or int(array.reshape(-1)[0]) != array.item():
         raise InputError(f"a step is a whole number, got {value!r:.80}; round it, or log against another axis")
     return int(array.reshape(-1)[0])
+
+
+def time_of(value: Any) -> float:
+    """Return a wall time, seconds since 1970, as a float.
+
+    Raises
+    ------
+    InputError
+        If it is not one number.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"walltime is a number of seconds since 1970, got {value!r:.80}; leave it out") from None
 
 
 def number_of(value: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from time import time as now
@@ -16,7 +16,7 @@ from convscope.formats.events import encode_metadata
 from convscope.formats.tensor import encode_tensor
 from convscope.formats.values import encode_scalar
 from convscope.formats.wire import chunk
-from convscope.recording.base import number_of, tag_of
+from convscope.recording.base import number_of, tag_of, time_of
 from convscope.recording.charts import ChartKeeper
 from convscope.store.written import write_scalars
 
@@ -34,9 +34,8 @@ class ScalarMethods(ChartKeeper):
         walltime: float | None = None,
         new_style: bool = False,
         double_precision: bool = False,
-        *,
-        display_name: str = "",
-        summary_description: str = "",
+        display_name: str | None = None,
+        summary_description: str | None = None,
     ) -> None:
         """Log a number.
 
@@ -60,12 +59,12 @@ class ScalarMethods(ChartKeeper):
             What TensorBoard shows instead of the tag, and beside it.
         """
         if new_style or double_precision or display_name or summary_description:
-            told = encode_metadata("scalars", display_name=display_name, description=summary_description)
-            value = encode_scalar(number_of(scalar_value))
+            value = number_of(scalar_value)
+            fields = encode_scalar(value)
             if new_style or double_precision:
-                dtype = np.float64 if double_precision else np.float32
-                value = chunk(8, encode_tensor(np.array(number_of(scalar_value), dtype)))
-            return self._emit(tag, value + told, global_step, walltime)
+                fields = chunk(8, encode_tensor(np.array(value, np.float64 if double_precision else np.float32)))
+            fields += encode_metadata("scalars", display_name=display_name or "", description=summary_description or "")
+            return self._add_as_value(tag, fields, global_step, walltime)
         if type(scalar_value) is not float:
             if isinstance(scalar_value, Mapping) or _is_named(scalar_value):
                 return self._add_curves(tag, dict(_pairs(scalar_value)), global_step, walltime)
@@ -79,8 +78,15 @@ class ScalarMethods(ChartKeeper):
                 return None
         except (KeyError, TypeError, struct.error):  # a new tag, or something that is not what it should be
             pass
-        self._log.put_slowly(tag_of(tag), self._step(global_step), float(walltime), scalar_value)
+        self._log.put_slowly(tag_of(tag), self._step(global_step), time_of(walltime), scalar_value)
         return None
+
+    def _add_as_value(self, tag: str, fields: bytes, global_step: int | None, walltime: float | None) -> None:
+        """Write a number at once, behind those of its curve that still wait in the journal."""
+        name = tag_of(tag)
+        if self._log.knows(name):
+            self.flush()
+        self._emit(name, fields, global_step, walltime)
 
     def log(self, values: Mapping[str, Any], global_step: int | None = None, walltime: float | None = None) -> None:
         """Log several numbers of one step; in the file they are one event, at twenty bytes a number instead of fifty.
@@ -99,12 +105,12 @@ class ScalarMethods(ChartKeeper):
         Raises
         ------
         InputError
-            If a value is not one real number; nothing is logged then.
+            If a value is not one real number, or two are of one tag; nothing is logged then.
         """
         if type(values) is dict and set(map(type, values.values())) == _FLOATS:
             found = values
         elif isinstance(values, Mapping):
-            found = {tag: value if type(value) is float else _number(tag, value) for tag, value in _flat(values)}
+            found = _by_tag(_flat(values))
         else:
             raise InputError(f"log() takes numbers by tag, as in log({{'loss': 0.3}}, step); got {values!r:.80}")
         step, time = self._step(global_step), self._time(walltime)
@@ -113,7 +119,7 @@ class ScalarMethods(ChartKeeper):
                 return
         except (KeyError, TypeError):
             pass
-        clean = {tag_of(tag): value for tag, value in found.items()}
+        clean = _by_tag([(tag_of(tag), value) for tag, value in found.items()])
         self._log.put_many_slowly(list(clean), step, time, list(clean.values()))
 
     def export_scalars(self, path: str | PathLike[str]) -> None:
@@ -123,7 +129,7 @@ class ScalarMethods(ChartKeeper):
         infinities, which JSON does not know, become ``null``.
         """
         self.flush()
-        write_scalars(Path(path), self.get_logdir(), self._log.written())
+        write_scalars(Path(path), self.get_logdir(), self._files())
 
     def export_scalars_to_json(self, path: str | PathLike[str]) -> None:
         """Do as :meth:`export_scalars`; tensorboardX's name for it."""
@@ -163,7 +169,7 @@ class ScalarMethods(ChartKeeper):
         Raises
         ------
         InputError
-            If a value is not one real number; nothing is logged then.
+            If a value is not one real number, or two are of one curve; nothing is logged then.
         """
         if not isinstance(tag_scalar_dict, Mapping):
             raise InputError(
@@ -176,7 +182,7 @@ class ScalarMethods(ChartKeeper):
     ) -> None:
         """Log one curve for each name, to be shown in one plot."""
         main_tag = tag_of(main_tag)
-        values = dict(_flat(curves, f"{main_tag}/"))
+        values = _by_tag(_flat(curves, f"{main_tag}/"))
         self.log(values, global_step, walltime)
         if not self._are_together(main_tag, values):
             self._show_together(main_tag, values)
@@ -189,6 +195,16 @@ def _is_named(value: Any) -> bool:
 
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
     yield from value.items() if isinstance(value, Mapping) else [value]
+
+
+def _by_tag(pairs: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    """Return numbers by tag; two of one tag are a mistake."""
+    found: dict[str, float] = {}
+    for tag, value in pairs:
+        if tag in found:
+            raise InputError(f"there are two values under the tag {tag!r} in one call; give one another name")
+        found[tag] = value if type(value) is float else _number(tag, value)
+    return found
 
 
 def _number(tag: str, value: Any) -> float:

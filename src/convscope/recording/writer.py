@@ -106,14 +106,16 @@ class SummaryWriter(
             The run directory of rank 0.
         every_rank
             Whether the other ranks write too, each to a run of its own, ``<log_dir>/rank<n>``: TensorBoard would take
-            interleaved steps in one run for restarts. Otherwise their writers keep nothing.
+            interleaved steps in one run for restarts. Otherwise their writers keep nothing, and name the directory of
+            rank 0 as theirs.
         options
             As for the class.
         """
         rank = rank_of_process()
         if rank == 0:
             return cls(log_dir, **options)
-        return cls(f"{log_dir}/rank{rank}", **{**options, "write_to_disk": every_rank})
+        place = f"{log_dir}/rank{rank}" if every_rank else log_dir
+        return cls(place, **{**options, "write_to_disk": every_rank})
 
     def add(self, result: Summary | Summarizable, tag: str | None = None, global_step: int | None = None) -> str:
         """Log a result of any kind.
