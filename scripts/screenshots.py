@@ -1,12 +1,18 @@
 """Make the pictures of README and docs: run the demo (what is done already is kept), open each page, take its picture.
 
 The demo's results stay in ``runs/screenshots``; ``--quick`` makes them from the quick demo. Every page is also taken at
-the width of a phone, into ``runs/screenshots-narrow``, to be looked at.
+the width of a phone, into ``runs/screenshots-narrow``, to be looked at. Of the command line, what it prints is shown.
 """
 
 from __future__ import annotations
 
 import argparse
+import html
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -60,6 +66,42 @@ def all_pictures(browser: Browser, url: str, size: str, folder: Path) -> None:
         context.close()
 
 
+def damaged(run: Path, folder: Path) -> Path:
+    """Copy a run and damage the copy: a few bytes in the middle of the log, a torn end, a picture that is gone."""
+    copy = folder / run.name
+    shutil.copytree(run, copy)
+    log = max(copy.glob("*tfevents*"), key=lambda path: path.stat().st_size)
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4] = b"\xff\xff\xff\xff"
+    log.write_bytes(data[:-20])
+    next((copy / "records").glob("*/arrays.safetensors")).unlink()
+    return copy
+
+
+def terminal(browser: Browser, commands: list[list[str]], folder: Path, file: Path) -> None:
+    """Run commands of the command line and take a picture of what they print."""
+    shown = []
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "convscope.cli", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, "COLUMNS": "118"},
+        )
+        shown += [f"$ convscope {' '.join(command)}", done.stdout.rstrip(), done.stderr.rstrip(), ""]
+    page = browser.new_page(viewport={"width": 1100, "height": 400}, device_scale_factor=1.5)
+    page.set_content(
+        "<style>body{margin:0;background:#14171c}pre{margin:0;padding:22px 26px;color:#d8dde5;"
+        "font:13px/1.5 monospace;white-space:pre-wrap}</style><pre>" + html.escape("\n".join(shown).strip()) + "</pre>"
+    )
+    with Image.open(BytesIO(page.locator("pre").screenshot())) as picture_of_it:
+        picture_of_it.save(file, quality=90, method=6)
+    print(file.relative_to(ROOT))
+    page.close()
+
+
 def main() -> None:
     """Run the demo and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,6 +114,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
         all_pictures(browser, server.url, "wide", PICTURES)
         all_pictures(browser, server.url, "narrow", ROOT / "runs" / "screenshots-narrow")
+        with tempfile.TemporaryDirectory() as folder:
+            damaged(arguments.out / "mnist" / "training", Path(folder))
+            terminal(browser, [["doctor", "training"]], Path(folder), PICTURES / "doctor.webp")
         browser.close()
 
 

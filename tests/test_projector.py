@@ -577,7 +577,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: Any, fai
     pictures = np.zeros((10, 3, 4, 4))
     with SummaryWriter(tmp_path) as writer:
         writer.add_embedding(VECTORS, list("abcdefghij"), pictures)
-        written, write = [], files._write_durably
+        written, write = [], files.write_durably
 
         def fail(path: Path, data: bytes) -> None:
             written.append(path)
@@ -585,7 +585,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: Any, fai
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             write(path, data)
 
-        monkeypatch.setattr(files, "_write_durably", fail)
+        monkeypatch.setattr(files, "write_durably", fail)
         with pytest.raises(StorageError, match=r"cannot write the embedding 'default' .*No space left.*make room"):
             writer.add_embedding(VECTORS * 2, list("ABCDEFGHIJ"), pictures)
         monkeypatch.undo()

@@ -150,7 +150,7 @@ def test_a_failing_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     with SummaryWriter(tmp_path) as writer:
         with monkeypatch.context() as patch:
-            patch.setattr(records, "_write_durably", fail)
+            patch.setattr(records, "write_durably", fail)
             with pytest.raises(StorageError, match="No space left"):
                 writer.add(topk())
         assert list((tmp_path / "records").iterdir()) == []

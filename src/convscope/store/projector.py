@@ -15,7 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ from convscope.formats.projector import (
     without,
 )
 from convscope.formats.sprite import Sprite
+from convscope.store.durable import sync_directory, write_durably
 
 CONFIG: Final = "projector_config.pbtxt"
 DIRECTORY: Final = "projector"
@@ -143,18 +144,18 @@ def _commit(run: Path, folder: Path, files: Mapping[str, bytes], entry: ConfigEn
     work = run / DIRECTORY / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
     try:
         for name, data in files.items():
-            _write_durably(work / "new" / name, data)
-        _write_durably(work / "kept", kept.encode())
-        _write_durably(work / CONFIG, f"{kept}{encode_entry(entry)}".encode())
-        _sync_directory(work / "new")
+            write_durably(work / "new" / name, data)
+        write_durably(work / "kept", kept.encode())
+        write_durably(work / CONFIG, f"{kept}{encode_entry(entry)}".encode())
+        sync_directory(work / "new")
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
             (work / "kept").replace(run / CONFIG)  # the old folder is not named any more when it goes
             folder.rename(work / "old")
         (work / "new").rename(folder)
-        _sync_directory(folder.parent)
+        sync_directory(folder.parent)
         (work / CONFIG).replace(run / CONFIG)
-        _sync_directory(run)
+        sync_directory(run)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -170,21 +171,3 @@ def _config_without(run: Path, name: str) -> str:
         (run / CONFIG).rename(aside)
         warnings.warn(f"{run / CONFIG}: {error}; it is kept as {aside.name} and a new one begun", stacklevel=6)
         return ""
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    """Make renames durable; some systems cannot open directories and do not need it."""
-    with suppress(PermissionError, IsADirectoryError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

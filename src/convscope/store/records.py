@@ -15,7 +15,6 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ import numpy.typing as npt
 
 from convscope.errors import FormatError, InputError, NotFoundError, StorageError, not_found
 from convscope.store import sheets
+from convscope.store.durable import sync_directory, write_durably
 from convscope.store.results import Entry
 from convscope.summary import Summary
 
@@ -182,11 +182,11 @@ def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> in
     temporary = run / DIRECTORY / f".tmp-{os.getpid()}-{host}-{secrets.token_hex(8)}"
     try:
         for file, data in files.items():
-            _write_durably(temporary / file, data)
+            write_durably(temporary / file, data)
         for folder in {(temporary / file).parent for file in files}:
-            _sync_directory(folder)
+            sync_directory(folder)
         temporary.rename(run / DIRECTORY / name)
-        _sync_directory(run / DIRECTORY)
+        sync_directory(run / DIRECTORY)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(
@@ -243,24 +243,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename durable; some systems cannot open directories and do not need it."""
-    with suppress(PermissionError, IsADirectoryError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def next_sequence(names: Iterable[str]) -> int:
