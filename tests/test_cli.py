@@ -157,6 +157,11 @@ def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
         (["inspect", "mnist", "{photos}", "-o", "{tmp}/run"], "--weights random"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/taken"], "already holds a run"),
         (["inspect", "mynet:build"], "images"),
+        (["ls", "a" * 300], "there is no directory"),
+        (["doctor", "a" * 300], "there is no directory"),
+        (["export-scalars", "a" * 300, "-o", "{tmp}/x.csv"], "there is no directory"),
+        (["export-scalars", "{tmp}/taken", "-o", "a" * 300 + ".csv"], "choose another file"),
+        (["doctor", "{tmp}/taken", "--repair", "a" * 300], "choose another directory"),
         (["dmeo"], "dmeo"),
     ],
 )

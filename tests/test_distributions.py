@@ -190,7 +190,9 @@ BAD = {
     "at least one bin, got max_bins=0": ("add_histogram", [1.0], 0, "auto", None, 0),
     "got 2 limits and 3 counts": ("add_histogram_raw", 0, 1, 3, 1, 1, [0, 1], [1, 1, 1]),
     "bucket_limits ascend": ("add_histogram_raw", 0, 1, 3, 1, 1, [1, 1], [1, 1]),
-    "bucket_counts are numbers from 0 on, got -1": ("add_histogram_raw", 0, 1, 3, 1, 1, [0, 1], [1, -1]),
+    "bucket_counts are finite numbers from 0 on, got -1": ("add_histogram_raw", 0, 1, 3, 1, 1, [0, 1], [1, -1]),
+    "bucket_counts are finite numbers from 0 on, got inf": ("add_histogram_raw", 0, 1, 3, 1, 1, [0, 1], [1, np.inf]),
+    r"at least one bin, got max_bins=2\.5": ("add_histogram", [1.0], 0, "auto", None, 2.5),
     "bucket_limits is a list of numbers": ("add_histogram_raw", 0, 1, 3, 1, 1, [], []),
     "a scalar is one real number": ("add_histogram_raw", [0, 1], 1, 3, 1, 1, [0, 1], [1, 1]),
     "no place in an event file": ("add_tensor", np.zeros(2, np.longdouble)),
@@ -284,3 +286,16 @@ def test_logging_arrays_imports_no_framework() -> None:
         "print({'torch', 'sklearn', 'scipy', 'tensorboard'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_rule_that_an_outlier_misleads_makes_no_million_bins(tmp_path: Path) -> None:
+    values = np.append(np.random.default_rng(0).normal(size=1000), 1e6)
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.warns(UserWarning, match="the rule 'fd' makes .* merged to 4096 at most") as caught:
+            writer.add_histogram("fd", values, bins="fd")
+        writer.add_histogram("wanted", values, bins=5000)
+    assert Path(caught[0].filename).name == Path(__file__).name
+    found, wanted = (Run(tmp_path).histograms(tag)[0] for tag in ("fd", "wanted"))
+    assert len(found.limits) <= 4097
+    assert found.counts.sum() == 1001
+    assert len(wanted.limits) == 5001, "who says how many gets them"

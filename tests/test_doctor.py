@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,10 @@ import numpy as np
 import pytest
 
 from convscope.errors import InputError
-from convscope.formats import events, values
+from convscope.formats import events, values, wire
 from convscope.formats.record import frame
 from convscope.recording import SummaryWriter
-from convscope.store import Run, sidecar
+from convscope.store import Run, doctor, embeddings, sidecar
 from convscope.store import run as runs
 from convscope.store.doctor import examine
 from convscope.store.journal import journal_name
@@ -158,7 +159,7 @@ def half_written_record(run: Path) -> None:
 
 
 def half_written_sidecar(run: Path) -> None:
-    (run / f"{sidecar.NAME}.tmp-1-ab").touch()
+    (run / f"{sidecar.NAME}.tmp-{dead_process()}-ab").touch()
 
 
 def vectors_gone(run: Path) -> None:
@@ -348,9 +349,9 @@ def test_nothing_outside_is_copied_and_nothing_goes_outside(run: Path, tmp_path:
 
 def test_what_is_no_run(tmp_path: Path, run: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for path in (tmp_path / "empty", tmp_path / "absent"):
-        with pytest.raises(InputError, match="there are no event files in"):
-            examine(path)
+    for path, sentence in (("empty", "there are no event files in"), ("absent", "there is no directory")):
+        with pytest.raises(InputError, match=sentence):
+            examine(tmp_path / path)
     assert "it has the runs run below it" in convscope("doctor", tmp_path).stderr
     assert convscope("doctor", tmp_path).returncode == 2
 
@@ -360,3 +361,80 @@ def test_checking_does_not_change_anything(run: Path) -> None:
     time.sleep(0.01)
     examine(run)
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.rglob("*") if path.is_file()}
+
+
+def test_what_is_no_fault(run: Path) -> None:
+    (run / "notes.journal").write_text("mine")
+    (run / f"{sidecar.NAME}.tmp-{os.getpid()}-00").touch()
+    assert what(run) == []
+
+
+def test_a_writer_that_starts_while_doctor_looks(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writers = []
+    real = doctor._examine_events
+
+    def slow(*rest: Any) -> None:
+        real(*rest)
+        if not writers:
+            writers.append(SummaryWriter(run))
+            tiles = np.zeros((2, 3, 5, 5, 3), np.uint8)
+            arrays = {name: np.zeros(shape, np.float32) for name, shape in VOLUME.items()}
+            writers[0].add(Summary("volume", "late", 8, arrays=arrays, pictures={"input": tiles}))
+            writers[0].close()
+
+    monkeypatch.setattr(doctor, "_examine_events", slow)
+    assert what(run) == []
+
+
+def test_a_writer_whose_event_file_is_not_there_yet(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_scalar("x", 1.0)
+        events_of = log_of(tmp_path / "run")
+        events_of.rename(tmp_path / "aside")
+        report = examine(tmp_path / "run")
+        assert (report.healthy, [row.state for row in report.rows]) == (True, ["being written"])
+        (tmp_path / "aside").rename(events_of)
+
+
+def test_a_journal_that_never_got_its_name(run: Path) -> None:
+    (run / ".events.out.pending.1.h.2.3.journal.new").write_bytes(bytes(5000))
+    assert ["half-written" in told for told in what(run)] == [True]
+
+
+def test_a_histogram_that_cannot_be_decoded(run: Path, tmp_path: Path) -> None:
+    fields = wire.chunk(5, wire.doubles(6, np.ones(2)) + wire.doubles(7, np.ones(1)))
+    with log_of(run).open("ab") as file:
+        file.write(frame(events.encode_values(1.0, 1, [("h", fields)])))
+    assert "2 limits and 1 counts" in what(run)[0]
+    assert repair(run, tmp_path / "out").left == 1
+    assert what(tmp_path / "out") == []
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_repair(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = run / "events.out.tfevents.9"
+    shutil.copyfile(log_of(run), bad)
+    real = Path.open
+
+    def refuse(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if path == bad:
+            raise OSError(5, "Input/output error")
+        return real(path, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    done = repair(run, tmp_path / "out")
+    assert (done.left, done.records) == (1, 2)
+
+
+def test_the_files_of_an_embedding_that_is_left_behind_are_not_copied(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = next((run / "projector").rglob("codes/tensors.*"))
+    vectors.write_bytes(vectors.read_bytes()[:-3])
+    read = []
+    real = embeddings._read
+    monkeypatch.setattr(embeddings, "_read", lambda *rest: read.append(rest) or real(*rest))
+    done = repair(run, tmp_path / "out")
+    assert (done.embeddings, done.left, len(read)) == (1, 1, 2)
+    assert not list((tmp_path / "out").rglob("codes"))

@@ -246,7 +246,7 @@ BAD = {
     r"from 0 to 1, got 1\.5": ("add_pr_curve", [0, 1, 0, 1], HALF * 3),
     "from 0 to 1, got nan": ("add_pr_curve", [0, 1, 0, 1], HALF * np.nan),
     "at least one label": ("add_pr_curve", [], []),
-    "at least 2 thresholds, got 1": ("add_pr_curve", [0, 1, 0, 1], HALF, 0, 1),
+    "at least 2 thresholds, a whole number, got 1": ("add_pr_curve", [0, 1, 0, 1], HALF, 0, 1),
     "weights are 4 numbers or one": ("add_pr_curve", [0, 1, 0, 1], HALF, 0, 127, [1, 2]),
     "a weight is a number from 0 on": ("add_pr_curve", [0, 1, 0, 1], HALF, 0, 127, [1, 2, -1, 0]),
     "recall has 2 thresholds and true_positives 3": ("add_pr_curve_raw", *[[1, 2, 3]] * 5, [1, 2]),
@@ -260,7 +260,9 @@ BAD = {
     "scores are numbers": ("add_roc_curves", [0, 1], np.zeros((2, 0))),
     "3 classes need 3 names": ("add_pr_curves", [0, 1, 2, 1], np.full((4, 3), 0.3), ["a", "b"]),
     "got 'a' twice": ("add_pr_curves", [0, 1, 2, 1], np.full((4, 3), 0.3), ["a", "b", "a"]),
-    "at least 2 points": ("add_roc_curves", [0, 1, 2, 1], np.full((4, 3), 0.3), None, 0, 1),
+    r"whole number, got 10\.5": ("add_pr_curve", [0, 1, 0, 1], HALF, 0, 10.5),
+    r"whole number, got 2\.5": ("add_roc_curves", [0, 1, 2, 1], np.full((4, 3), 0.3), None, 0, 2.5),
+    "thresholds, a whole number, got 1": ("add_roc_curves", [0, 1, 2, 1], np.full((4, 3), 0.3), None, 0, 1),
     "memberships have the shape": ("add_roc_curves", np.zeros((4, 2)), np.full((4, 3), 0.3)),
     "3 labels and 2 predictions": ("add_confusion_matrix", [0, 1, 1], [0, 1]),
     "there are 2 classes, got the prediction 2": ("add_confusion_matrix", [0, 1, 1], [0, 1, 2], ["a", "b"]),
@@ -277,3 +279,19 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, message
         getattr(writer, method)("tag", *arguments)
     assert Run(tmp_path).tags() == {}
     assert Run(tmp_path).entries() == []
+
+
+def test_scores_of_one_class_may_be_a_column(tmp_path: Path) -> None:
+    labels, scores = np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.3, 0.4])
+    flat, column = (trace_curves(labels, given) for given in (scores, scores[:, None]))
+    assert column.class_names == flat.class_names == ("positive",)
+    for name in ("support", "auc", "average_precision", "threshold", "precision"):
+        np.testing.assert_array_equal(getattr(column, name), getattr(flat, name))
+    assert column.auc == metrics.roc_auc_score(labels, scores)
+    predictions = (scores > 0.35).astype(int)
+    counted = count_confusions(labels, predictions[:, None]).counts
+    np.testing.assert_array_equal(counted, metrics.confusion_matrix(labels, predictions))
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_pr_curves("pr", labels, scores[:, None])
+        writer.add_confusion_matrix("matrix", labels, predictions[:, None])
+    assert "pr/positive" in Run(tmp_path).tags()["pr_curve"]

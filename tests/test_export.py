@@ -20,8 +20,9 @@ from convscope.formats.record import frame as record
 from convscope.formats.scalars import encode_scalars
 from convscope.recording import SummaryWriter
 from convscope.store import Logdir, Run
-from convscope.store.export import curves, export_scalars
+from convscope.store.export import Curve, curves, export_scalars
 from convscope.store.logdir import each_run
+from convscope.store.results import Scalars
 from test_cli import convscope
 
 ODD = 'a "b", c\nd'
@@ -90,8 +91,8 @@ def test_parquet(logdir: Path, tmp_path: Path) -> None:
     export_scalars(curves(each_run(logdir)), out)
     table = pq.read_table(out)
     assert {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)} == {
-        "run": "string",
-        "tag": "string",
+        "run": "dictionary<values=string, indices=int32, ordered=0>",
+        "tag": "dictionary<values=string, indices=int32, ordered=0>",
         "step": "int64",
         "wall_time": "double",
         "value": "double",
@@ -233,3 +234,52 @@ def test_ls_lists_every_kind_and_speaks_json(tmp_path: Path) -> None:
         ("tensor", "t", 1, 8),
     }
     assert "pr_curve" in convscope("ls", tmp_path).stdout
+
+
+@pytest.mark.parametrize("tag", ["c\nd", "c\rd", "a,b", 'say "x"', " lead", "=1+1", "é"])
+def test_csv_of_any_tag(tmp_path: Path, tag: str) -> None:
+    step = np.arange(5)
+    (tmp_path / "events.out.tfevents.1").write_bytes(encode_scalars([tag], step * 0, step, step + 1.0, step * 1.0))
+    export_scalars(curves([Run(tmp_path)]), tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.reader(file))
+    assert [row[1:3] for row in found[1:]] == [[tag, str(number)] for number in range(5)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are Unicode")
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    folder = Path(f"{tmp_path}/logs/r\udcff")
+    folder.mkdir(parents=True)
+    step = np.arange(5)
+    (folder / "events.out.tfevents.1").write_bytes(encode_scalars(["x"], step * 0, step, step + 1.0, step * 1.0))
+    found = curves(each_run(tmp_path / "logs"))
+    for name in ("x.csv", "x.json", "x.parquet"):
+        assert export_scalars(curves(each_run(tmp_path / "logs")), tmp_path / name) == (1, 5)
+    assert "r\\xff,x,4," in (tmp_path / "x.csv").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))[0]["run"] == "r\\xff"
+    assert set(pq.read_table(tmp_path / "x.parquet")["run"].to_pylist()) == {"r\\xff"}
+    assert next(found).run == "r\udcff"
+    assert json.loads(convscope("ls", "--json", tmp_path / "logs").stdout)[0]["run"] == "r\\xff"
+
+
+def test_names_take_no_room_for_each_point(tmp_path: Path) -> None:
+    tag, step = "t" * 4000, np.arange(50_000)
+    points = Scalars(step, step + 1.0, step * 1.0)
+    export_scalars([Curve("r", tag, points), Curve("r", "u" * 4000, points)], tmp_path / "x.parquet")
+    assert (tmp_path / "x.parquet").stat().st_size < 4_000_000
+    assert pq.read_table(tmp_path / "x.parquet")["tag"].to_pylist()[::50_000] == [tag, "u" * 4000]
+
+
+def test_damage_is_told_while_exporting(tmp_path: Path) -> None:
+    step = np.arange(50)
+    data = bytearray(encode_scalars(["x"], step * 0, step, step + 1.0, step * 1.0))
+    data[700] ^= 1
+    (tmp_path / "events.out.tfevents.1").write_bytes(data)
+    done = convscope("export-scalars", tmp_path, "-o", tmp_path / "x.csv")
+    assert (done.returncode, "49 points" in done.stdout) == (0, True)
+    assert "damaged at byte" in done.stderr
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot look at"):
+        export_scalars([], tmp_path / f"{'a' * 300}.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -126,6 +127,109 @@ def test_a_network_is_left_as_it_was() -> None:
     assert not hooks._global_forward_pre_hooks
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
     assert torch.relu(torch.tensor(-1.0)) == 0  # no mode is left on
+
+
+class Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("cache", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls = self.calls + 1
+        self.seen.add_(1)
+        self.cache = x.sum() + torch.randn(())
+        return self.conv(x)
+
+
+@pytest.mark.parametrize("inputs", [None, torch.ones(1, 3, 8, 8)])
+def test_buffers_and_random_generators_are_left_with_and_without_an_input(inputs: Tensor | None) -> None:
+    net = Counting()
+    before, random = dict(net._buffers), torch.get_rng_state()
+    module_nodes(net, inputs)
+    assert net.calls is before["calls"]
+    assert list(net._buffers) == list(before)
+    assert net.cache is None
+    assert (float(net.calls), float(net.seen)) == (0, 0)
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+class Viewing(nn.Module):
+    """Works in place through views; ``how`` says in which way."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, z = self.a(x), self.b(x)
+        if self.how == "view":
+            y[:, :2].add_(z[:, :2])
+        elif self.how == "copy":
+            y[:, :2].copy_(z[:, :2])
+        elif self.how == "base":  # a view that was there before
+            flat = y.view(-1)
+            y.mul_(z)
+            return flat.relu()
+        elif self.how == "sibling":
+            one, other = y.view(-1), y.view(-1)
+            one.mul_(z.view(-1))
+            return other.relu()
+        elif self.how == "relu":
+            nn.functional.relu((y := y + z).view(-1), inplace=True)
+        elif self.how == "out":
+            with torch.no_grad():
+                torch.mul(y, z, out=y.view(2, 4))
+        return y
+
+
+@pytest.mark.parametrize("how", ["view", "copy", "base", "sibling", "relu", "out"])
+def test_what_is_done_in_place_through_a_view_is_on_the_path(how: str) -> None:
+    nodes = by_name(module_nodes(Viewing(how), torch.ones(2, 4)))
+    reached, left = set(), ["output/0"]
+    while left:
+        name = left.pop().partition(":")[0]
+        reached.add(name)
+        left += [found for found in nodes[name].inputs if found.partition(":")[0] not in reached]
+    assert {"Viewing/a/linear", "Viewing/b/linear"} <= reached
+    if how == "relu":
+        assert "Viewing/relu" in reached
+
+
+def test_a_part_that_is_changed_is_not_the_maker_of_the_other_part() -> None:
+    class Parts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            one, other = (x * 1).chunk(2)
+            one.exp_()
+            return other.relu()
+
+    nodes = by_name(module_nodes(Parts(), torch.ones(4)))
+    assert nodes["Parts/relu"].inputs == ("Parts/chunk:1",)
+
+
+@dataclasses.dataclass
+class Output:
+    logits: Tensor
+    name: str = "x"
+
+
+class Packs(nn.Module):
+    def __init__(self, how: Any) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Any:
+        return self.how(x.relu())
+
+
+def test_outputs_in_a_dataclass_are_drawn_and_none_at_all_is_told() -> None:
+    nodes = by_name(module_nodes(Packs(Output), torch.ones(4)))
+    assert nodes["output/logits"].inputs == ("Packs/relu",)
+    with pytest.warns(RuntimeWarning, match="found no tensors in the object"):
+        module_nodes(Packs(lambda _: object()), torch.ones(4))
 
 
 class Named(nn.Module):

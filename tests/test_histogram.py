@@ -109,3 +109,9 @@ def test_no_warnings_on_the_worst_values() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         count(np.array([np.nan, np.inf, -np.inf, 1e-45, 3.4e38, -3.4e38], np.float32))
+
+
+@pytest.mark.parametrize("size", [1e-24, 1e-45])
+def test_squares_that_underflow_float32(size: float) -> None:
+    values = (np.random.default_rng(0).normal(size=1000) * size * 3).astype(np.float32)
+    assert count(values).sum_squares == pytest.approx((values.astype(np.float64) ** 2).sum(), rel=1e-9, abs=0)

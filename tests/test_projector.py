@@ -528,6 +528,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"mat": ["a", "b"]}, "array of numbers"),
     ({"metadata": list("abc")}, "each of the 10 points, got 3"),
     ({"metadata": "abcdefghij"}, "got the text 'abcdefghij'"),
+    ({"metadata": set("abcdefghij")}, "a set has no order"),
     ({"metadata": 3}, "got 3"),
     ({"metadata": np.zeros((10, 2, 2))}, r"shape \(10, 2, 2\)"),
     ({"metadata": [["a", "b"]] * 9 + [["a"]]}, r"row 9 is \['a'\]"),

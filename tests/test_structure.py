@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import re
 import threading
@@ -252,6 +253,22 @@ def test_values_of_other_types_are_logged_as_their_text(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_texts_of_other_types_are_texts(tmp_path: Path) -> None:
+    class Kind(str, enum.Enum):  # noqa: UP042 - as people have it
+        ADAM = "adam"
+
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams(
+            {"a": np.str_("x"), "b": Kind.ADAM, "c": float("nan")}, {"m": 1}, {"b": ["adam"], "c": [np.nan]}
+        )
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    read = accumulate(tmp_path).SummaryMetadata("_hparams_/experiment").plugin_data.content
+    infos = HParamsPluginData.FromString(read).experiment.hparam_infos
+    assert [info.type for info in infos] == [1, 1, 3], "DATA_TYPE_STRING, DATA_TYPE_FLOAT64"
+    assert Run(tmp_path).hparams().values["b"] == "adam"  # type: ignore[union-attr]
+
+
 def test_hyperparameters_of_torch_and_tensorboardx_are_read(tmp_path: Path) -> None:
     values: dict[str, Any] = {"lr": 0.25, "name": "x", "number": 3}
     with torch_writer(tmp_path / "torch") as writer:
@@ -293,6 +310,7 @@ def test_hyperparameters_are_those_that_torch_writes(tmp_path: Path) -> None:
         (({"lr": 1}, {}, {"rate": [1]}), "got 'rate'"),
         (({"lr": 1}, {}, {"lr": 1}), "has a list"),
         (({"lr": 1}, {}, {"lr": ["1"]}), "'lr' is a float, its domain has '1'"),
+        (({"lr": 1}, {}, {"lr": [2, 3]}), r"'lr' is 1.0, which its domain has not: \[2, 3\]"),
         (({"lr": 1}, {}, ["lr"]), r"is \{name: \[values\]\}"),
     ],
 )

@@ -336,19 +336,19 @@ def test_a_second_phase_goes_on_where_the_first_has_ended() -> None:
     taken = []
     for optimizer, steps in ((first, 25), (second, 25)):
         for _ in range(steps):
-            course = rounds.course(optimizer)
+            course = rounds.course(optimizer, [str(optimizer is second)])
             due = rounds.due(course)
             if due:
-                taken.append((optimizer is second, course.steps))
+                taken.append((optimizer is second, rounds.next(course)))
             rounds.took(course, logged=due)
     assert taken == [(False, 0), (False, 10), (False, 20), (True, 24), (True, 30), (True, 40)]
     assert not rounds.any_due()
     for _ in range(7):
-        rounds.took(rounds.course(second), logged=False)
+        rounds.took(rounds.course(second, ["True"]), logged=False)
     assert rounds.any_due()
     del first
     gc.collect()
-    rounds.took(rounds.course(second), logged=True)
+    rounds.took(rounds.course(second, ["True"]), logged=True)
     assert not rounds.any_due(), "an optimiser that is gone keeps nothing open"
 
 

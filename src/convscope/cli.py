@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -169,12 +170,16 @@ def list_runs(
 ) -> None:
     """List runs, what they hold and how far they are."""
     from convscope.store import Logdir
+    from convscope.store.export import unicode_of
 
     runs = Logdir(logdir).runs()
     if not runs:
         raise InputError(f"no runs in {logdir}; write one with SummaryWriter, or try: convscope demo")
     if as_json:
-        listed = [{"run": run.name, "series": run_rows(run), "problems": run.problems} for run in runs]
+        listed = [
+            {"run": unicode_of(run.name), "series": run_rows(run), "problems": [*map(unicode_of, run.problems)]}
+            for run in runs
+        ]
         print(json.dumps(listed, indent=1))
         return
     table = Table("run", "kind", "tag", "count", "last step", box=None, header_style="bold", pad_edge=False)
@@ -184,8 +189,13 @@ def list_runs(
             table.add_row(*(Text(plain(cell)) for cell in cells))
     out.print(table)
     for run in runs:
-        for problem in run.problems:
-            err.print(plain(f"{run.name}: {problem}"), style="yellow", soft_wrap=True)
+        warn(run)
+
+
+def warn(run: Any) -> None:
+    """Print what could not be read of a run."""
+    for problem in run.problems:
+        err.print(plain(f"{run.name}: {problem}"), style="yellow", soft_wrap=True)
 
 
 def run_rows(run: Any) -> list[dict[str, Any]]:
@@ -213,7 +223,12 @@ def export_curves(
     from convscope.store.export import curves, export_scalars
     from convscope.store.logdir import each_run
 
-    found = curves(each_run(logdir), tag, run, points)
+    def opened() -> Iterator[Any]:
+        for one in each_run(logdir, run):
+            yield one
+            warn(one)
+
+    found = curves(opened(), tag, run, points)
     count, rows = export_scalars(found, output, force=force)
     out.print(plain(f"{rows:,} points of {count:,} curves written to {output}"), soft_wrap=True)
 

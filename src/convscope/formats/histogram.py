@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,8 @@ AUTOMATIC: Final = ("tensorflow", "auto", "default")
 RULES: Final = ("fd", "doane", "scott", "rice", "sturges", "sqrt", "stone")
 _CHUNK: Final = 1 << 16
 _MANTISSA_BITS: Final = 3
+_TINY: Final = 1e-24
+_MOST_OF_A_RULE: Final = 4096
 _FLOAT32_HOLDS: Final = frozenset(np.dtype(name) for name in ("f2", "f4", ">f4", "i1", "u1", "i2", "u2", "?"))
 
 
@@ -172,7 +175,7 @@ def count(
     bins
         ``auto`` (or ``tensorflow``, ``default``): bins that grow with the magnitude, at most 255 and finest where the
         largest values are. A number: equally wide bins. A sequence: their edges. The name of a rule of
-        :func:`numpy.histogram_bin_edges`: its equally wide bins.
+        :func:`numpy.histogram_bin_edges`: its equally wide bins, with a warning at most 4096.
     max_bins
         The most bins there may be; neighbours are merged.
 
@@ -182,8 +185,8 @@ def count(
         If there are no values, they are not real numbers, or ``bins`` or ``max_bins`` makes no sense.
     """
     flat = _flat(values)
-    if max_bins is not None and max_bins < 1:
-        raise InputError(f"a histogram has at least one bin, got max_bins={max_bins}")
+    if max_bins is not None and (not isinstance(max_bins, int | np.integer) or max_bins < 1):
+        raise InputError(f"a histogram has a whole number of bins, at least one bin, got max_bins={max_bins!r:.80}")
     if isinstance(bins, str) and bins not in AUTOMATIC + RULES:
         raise InputError(
             f"unknown bins {bins!r}; use 'auto', one of {', '.join(RULES)}, a number of bins or their edges"
@@ -222,6 +225,9 @@ class BitCounter:
 
     def _add(self, chunk: npt.NDArray[np.floating[Any]]) -> None:
         squares = float(np.dot(chunk, chunk))
+        if squares < _TINY:  # squares of float32 below 1e-38 are lost
+            wide = chunk.astype(np.float64)
+            squares = float(np.dot(wide, wide))
         if math.isfinite(squares):
             self._add_finite(chunk, float(chunk.sum()), squares)
         else:  # NaN or an infinity is there, or the sum has overflowed
@@ -320,6 +326,13 @@ def _explicit(flat: npt.NDArray[Any], bins: Any, most: int | None) -> tuple[Floa
         raise InputError(
             f"bins={bins!r:.80} makes no histogram ({error}); use 'auto', a number or ascending edges"
         ) from error
+    if most is None and isinstance(bins, str) and len(counts) > _MOST_OF_A_RULE:
+        most = _MOST_OF_A_RULE
+        warnings.warn(
+            f"the rule {bins!r} makes {len(counts)} bins of these values, which are merged to {most} at most; "
+            "bins='auto' copes with outliers",
+            stacklevel=5,
+        )
     if most is not None and len(counts) > most:
         counts, edges = _merge_neighbours(counts, edges, most)
     first, last = _reach(counts)

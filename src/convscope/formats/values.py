@@ -21,6 +21,7 @@ from convscope.formats.histogram import Distribution
 from convscope.formats.tensor import decode_tensor, encode_strings
 
 _OURS: Final = 1001  # our own field of HistogramProto and Image; other readers pass over it
+_MOST_DIGITS: Final = 9  # of the side of a picture
 _STATISTIC_KEYS: Final = tuple(number << 3 | wire.FIXED64 for number in range(1, 6))
 _STATISTICS: Final = struct.Struct("<BdBdBdBdBd")  # five fields of type double, each with its key
 
@@ -84,7 +85,7 @@ def decode_scalar(value: Value) -> float:
     if value.form == "scalar":
         return wire.as_float(value.payload)
     tensor = decode_tensor(value.payload)
-    if isinstance(tensor, list) or tensor.size != 1:
+    if isinstance(tensor, list) or tensor.size != 1 or tensor.dtype.kind == "c":
         raise FormatError(f"the scalar {value.tag!r} is not a single number")
     return float(tensor.reshape(-1)[0])
 
@@ -143,9 +144,13 @@ def decode_image(value: Value) -> EncodedImage:
 
 def _from_strings(value: Value) -> EncodedImage:
     tensor = decode_tensor(value.payload)
-    if not isinstance(tensor, list) or len(tensor) < 3 or not (tensor[0].isdigit() and tensor[1].isdigit()):
+    if not isinstance(tensor, list) or len(tensor) < 3 or not all(map(_is_side, tensor[:2])):
         raise FormatError(f"the image {value.tag!r} is not a tensor of width, height and pictures")
     return EncodedImage(int(tensor[1]), int(tensor[0]), tensor[2])
+
+
+def _is_side(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def decode_text(value: Value) -> str:

@@ -5,6 +5,7 @@ Areas are exact: they are taken from every distinct score, not from the points t
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -146,8 +147,7 @@ def count_at_thresholds(
     InputError
         If sizes differ, there is nothing, or a number is not what it should be.
     """
-    if num_thresholds < 2:
-        raise InputError(f"a curve has at least 2 thresholds, got {num_thresholds}")
+    num_thresholds = _number_of_points(num_thresholds)
     members = _members(labels)
     scores = _probabilities(predictions, len(members))
     weight = _weights(weights, len(members))
@@ -194,8 +194,8 @@ def trace_curves(
     InputError
         If shapes do not fit, there is nothing, or a number is not what it should be.
     """
-    if points < 2:
-        raise InputError(f"a curve has at least 2 points, got {points}")
+    points = _number_of_points(points)
+    scores = _binary(labels, scores)
     members, columns = one_against_all(labels, scores)
     names = name_classes(class_names, members.shape[1]) if scores.ndim == 2 or class_names else ("positive",)
     weight = _weights(weights, len(members))
@@ -251,6 +251,7 @@ def one_against_all(
     """
     if scores.dtype.kind not in "biuf" or scores.ndim not in (1, 2) or not scores.size:
         raise InputError(f"scores are numbers (N, C) or (N,), got dtype {scores.dtype} of shape {scores.shape}")
+    scores = _binary(labels, scores)
     columns = scores.reshape(len(scores), -1)
     if not labels.ndim or len(labels) != len(scores):
         raise InputError(f"each score needs a label, got labels {labels.shape} and scores {scores.shape}")
@@ -289,6 +290,7 @@ def count_confusions(
         If there is nothing, lengths differ, or a class has no name.
     """
     classes = len(class_names) if class_names is not None else None
+    predictions = _binary(labels, predictions)
     if predictions.ndim == 2:
         if predictions.shape[1] == 0 or np.isnan(predictions).any():
             raise InputError(f"the largest score decides, got NaN or no classes in scores of shape {predictions.shape}")
@@ -303,6 +305,11 @@ def count_confusions(
         raise InputError(f"a confusion matrix has at most {MOST_CLASSES} classes, got class number {classes - 1}")
     counts = np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
     return ConfusionMatrix(name_classes(class_names, classes), counts.astype(np.int64, copy=False))
+
+
+def _binary(labels: npt.NDArray[Any], scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the scores of one class as ``(N,)``, whose labels are that: many networks give them as ``(N, 1)``."""
+    return scores[:, 0] if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 1 else scores
 
 
 def name_classes(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
@@ -321,6 +328,16 @@ def name_classes(class_names: Sequence[str] | None, classes: int) -> tuple[str, 
     if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
         raise InputError(f"every class has a name of its own, got {twice!r} twice")
     return names
+
+
+def _number_of_points(points: Any) -> int:
+    try:
+        number = operator.index(points)
+    except TypeError:
+        number = 0
+    if number < 2:
+        raise InputError(f"a curve has at least 2 thresholds, a whole number, got {points!r:.80}")
+    return number
 
 
 def _class_numbers(values: npt.NDArray[Any], classes: int | None, what: str) -> npt.NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from convscope.nets.histogram import numbers
 from convscope.nets.hooks import Activations
 from convscope.nets.snapshot import Parameters, Writer, gradients
+from convscope.nets.trouble import warn_user
 
 
 class Alarm:
@@ -66,7 +66,7 @@ class Alarm:
             kind, bad = ("weight", weights) if weights else ("gradient", slopes)
             sentence = f"step {step}: {_sentence(kind, bad, len(parameters))}{self._layer()}"
             self._writer.add_text("alarm", sentence, step)
-            warnings.warn(f"cs.watch: {sentence}", RuntimeWarning, stacklevel=6)
+            warn_user(f"cs.watch: {sentence}")
 
     def _suspicious(self, values: list[Tensor], found_inf: Tensor | None) -> bool:
         """Whether the norm is not finite: something in it is not, or it is beyond its type's range."""

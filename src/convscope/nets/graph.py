@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +28,12 @@ from convscope.formats.graph import Attribute, Names, Node, Shape
 from convscope.nets.find import find_input_shape
 from convscope.nets.frozen import frozen
 from convscope.nets.trace import spare_input, tensors
+from convscope.nets.trouble import warn_user
 
 _LONGEST: Final = 160
+_OPERATORS: Final = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 _SAME: Final = frozenset({"requires_grad", "data", "detach", "retain_grad", "alias"})  # give what they are given
+_CHANGES: Final = frozenset({"__setitem__", *(f"__i{name}__" for name in _OPERATORS)})
 _FAILURES: Final = (
     RuntimeError,
     ValueError,
@@ -62,7 +66,9 @@ def module_nodes(network: nn.Module, inputs: Any = None) -> list[Node]:
     """
     network = getattr(network, "_orig_mod", network)  # torch.compile hides the layers
     _refuse_unready(network)
-    inputs = spare_input(find_input_shape(network), network) if inputs is None else inputs
+    if inputs is None:
+        with _untouched(network):
+            inputs = spare_input(find_input_shape(network), network)
     args, options = _arguments(network, inputs)
     watch = _Watch(network)
     watch.take_inputs(_named(network, args, options))
@@ -137,15 +143,21 @@ def _does_not_run(network: nn.Module, args: tuple[Any, ...], options: dict[str, 
 def _untouched(network: nn.Module) -> Iterator[None]:
     """Let a network run, and put back its mode, its buffers and the random generators."""
     devices = {p.device.index for p in network.parameters() if p.is_cuda}
-    buffers = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    values = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    # TorchScript makes a tensor anew whenever it is asked for one
+    modules = [module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    places = [(module._buffers, dict(module._buffers)) for module in modules]  # noqa: SLF001 - a forward may set others
     with torch.random.fork_rng(devices=sorted(d for d in devices if d is not None)), frozen(network):
         try:
             yield
         finally:
+            for place, before in places:
+                place.clear()
+                place.update(before)
             with torch.no_grad():
-                for buffer, before in buffers:
-                    if not torch.equal(buffer, before):
-                        buffer.copy_(before)
+                for buffer, value in values:
+                    if not torch.equal(buffer, value):
+                        buffer.copy_(value)
 
 
 class _Watch:
@@ -159,6 +171,7 @@ class _Watch:
         self._paths = {id(module): name for name, module in self._modules.items()}
         self._stack: list[str] = []
         self._made_by: Any = WeakTensorKeyDictionary()  # torch does not say what it takes
+        self._views: Any = WeakTensorKeyDictionary()
         self._buffers: Any = WeakTensorKeyDictionary()
         self._scripted = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
         for name, parameter in network.named_parameters():
@@ -181,6 +194,8 @@ class _Watch:
         self.nodes.append(Node(name, op, inputs, shapes, facts))
         for number, result in enumerate(results):
             self._made_by[result] = f"{name}:{number}" if number else name
+            if result._base is not None:  # noqa: SLF001 - torch has no public name for it
+                self._views[result] = None
         return name
 
     def take_inputs(self, arguments: Iterator[tuple[str, Any]]) -> None:
@@ -193,7 +208,12 @@ class _Watch:
 
     def take_outputs(self, output: Any) -> None:
         """Make nodes of what the network has put out."""
-        named = output.items() if isinstance(output, dict) else [("", output)]
+        if is_dataclass(output) and not isinstance(output, Mapping):
+            output = vars(output)
+        named = output.items() if isinstance(output, Mapping) else [("", output)]
+        if not any(True for _, value in named for _ in tensors(value)):
+            kind = type(output).__name__
+            warn_user(f"add_graph found no tensors in the {kind} that the network has given out: no output is drawn")
         for name, value in named:
             found = list(tensors(value))
             for number, tensor in enumerate(found):
@@ -242,6 +262,18 @@ class _Watch:
         if name.endswith("_") and not name.startswith("_"):
             facts["in_place"] = True
         self._add(f"{self._scopes[module]}/{clean}", clean, inputs, results, facts)
+        if _works_in_place(name, options):
+            self._pass_on(results[0])
+
+    def _pass_on(self, changed: Tensor) -> None:
+        """Let what has changed a tensor be the maker of all that shows the same memory: its base, and views of it."""
+        maker, base = self._made_by[changed], changed._base  # noqa: SLF001 - torch has no public name for it
+        if base is not None:
+            self._made_by[base] = maker
+        whole = changed if base is None else base
+        for view in list(self._views):
+            if view._base is whole and (base is None or _geometry(view) == _geometry(changed)):  # noqa: SLF001
+                self._made_by[view] = maker
 
     def _facts(self, name: str) -> dict[str, Attribute]:
         if not name:
@@ -306,6 +338,17 @@ def _name(func: Any) -> str:
     if getattr(func, "__name__", "") == "__get__":
         return str(getattr(func.__self__, "__name__", "get"))
     return str(getattr(func, "__name__", type(func).__name__))
+
+
+def _works_in_place(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a function of torch changes a tensor that it was given: ``add_``, ``+=``, ``relu(…, inplace=True)``."""
+    if name.startswith("__"):
+        return name in _CHANGES
+    return name.endswith("_") or options.get("out") is not None or options.get("inplace") is True
+
+
+def _geometry(view: Tensor) -> tuple[Any, ...]:
+    return view.storage_offset(), view.shape, view.stride()
 
 
 def _shape(tensor: Tensor) -> Shape | None:

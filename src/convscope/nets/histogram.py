@@ -97,6 +97,9 @@ class DeviceCounts:
     counts: Tensor
     statistics: Tensor
 
+    def __add__(self, other: DeviceCounts) -> DeviceCounts:
+        return _summed([self, other])
+
     def fetch(self) -> BitCounts:
         """Move the counts here."""
         low, high, total, squares, *apart = self.statistics.tolist()
@@ -161,11 +164,13 @@ def count_on_device(tensor: Tensor, chunk: int = _CHUNK) -> DeviceCounts:
     values = numbers(tensor)
     width = 32 if values.dtype == torch.float32 else 64
     parts = [_count(part, width) for part in torch.split(values, chunk)]
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else _summed(parts)
+
+
+def _summed(parts: list[DeviceCounts]) -> DeviceCounts:
     rows = torch.stack([part.statistics for part in parts])
     statistics = torch.cat([rows[:, :1].amin(0), rows[:, 1:2].amax(0), rows[:, 2:].sum(0)])
-    return DeviceCounts(width, torch.stack([part.counts for part in parts]).sum(0), statistics)
+    return DeviceCounts(parts[0].width, torch.stack([part.counts for part in parts]).sum(0), statistics)
 
 
 def _count(values: Tensor, width: int) -> DeviceCounts:

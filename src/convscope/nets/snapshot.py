@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from convscope.nets.histogram import BitCounts, DeviceCounts, count_bits, number
 from convscope.nets.watched import Watched
 
 Parameters = Mapping[str, nn.Parameter]
+_MANY: Final = 8
+"""More optimisers than these, as one for each parameter, have one norm together."""
 
 
 class Writer(Protocol):
@@ -81,15 +83,13 @@ class Snapshot:
     def _asked(self, name: str) -> bool:
         return self._watched.has(name.rpartition(".")[0]) and self._parameters[name].numel() > 0
 
-    def write(self, writer: Writer, step: int, total: str) -> None:
+    def write(self, writer: Writer, step: int) -> None:
         """Log what was kept, and how far the weights have moved since.
 
         Parameters
         ----------
         writer, step
             Where and at which step.
-        total
-            The tag of the norm of all gradients.
         """
         for name, before in self._before.items():
             writer.add_histogram(f"weights/{name}", distribution(count_bits(before)), step)
@@ -97,21 +97,52 @@ class Snapshot:
                 writer.add_scalar(f"update_ratio/{name}", ratio, step)
         for name, counts in self._gradients.items():
             writer.add_histogram(f"gradients/{name}", distribution(counts), step)
-        self._write_norms(writer, step, total)
+        self._write_norms(writer, step)
         if self._filters is not None:
             layer, picture = self._filters
             writer.add_image(f"filters/{layer}", picture, step, dataformats="HWC")
 
-    def _write_norms(self, writer: Writer, step: int, total: str) -> None:
-        norms = {name: float(norm) for name, norm in self._norms.items()}
+    def norm(self) -> float | None:
+        """Return the norm of all gradients; ``None`` where there are none, or they were not taken."""
+        return math.hypot(*map(float, self._norms.values())) if self._norms else None
+
+    def _write_norms(self, writer: Writer, step: int) -> None:
         layers: dict[str, list[float]] = {}
-        for name, norm in norms.items():
-            layers.setdefault(name.rpartition(".")[0], []).append(norm)
+        for name, norm in self._norms.items():
+            layers.setdefault(name.rpartition(".")[0], []).append(float(norm))
         for layer, parts in layers.items():
             if self._watched.has(layer):
                 writer.add_scalar(f"gradient_norm/{self._watched.label(layer)}", math.hypot(*parts), step)
-        if norms:
-            writer.add_scalar(total, math.hypot(*norms.values()), step)
+
+
+class Totals:
+    """The norm of all gradients of each optimiser; where there are many optimisers, one norm for all.
+
+    How many there are is known when the first steps a second time, so a norm is logged a step late.
+    """
+
+    def __init__(self) -> None:
+        self._round = 0
+        self._norms: dict[int, tuple[int, float]] = {}
+
+    def add(self, round_number: int, order: int, step: int, norm: float | None) -> None:
+        """Keep the norm of an optimiser that is the ``order``-th, until the round is over."""
+        if norm is not None:
+            self._round = round_number
+            self._norms[order] = step, norm
+
+    def is_waiting(self, round_number: int) -> bool:
+        """Whether there are norms of an earlier round."""
+        return bool(self._norms) and self._round != round_number
+
+    def write(self, writer: Writer, optimizers: int) -> None:
+        """Log the norms that were kept, of so many optimisers in all."""
+        norms, self._norms = self._norms, {}
+        if optimizers > _MANY and norms:
+            step, _ = next(iter(norms.values()))
+            norms = {0: (step, math.hypot(*(norm for _, norm in norms.values())))}
+        for order, (step, norm) in norms.items():
+            writer.add_scalar("gradient_norm/total" + (f"_{order + 1}" if order else ""), norm, step)
 
 
 def gradients(parameters: Parameters) -> dict[str, Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, cast
 from weakref import WeakKeyDictionary
 
@@ -24,7 +25,8 @@ from torch.utils.hooks import RemovableHandle
 from convscope.nets.alarm import Alarm
 from convscope.nets.hooks import Activations
 from convscope.nets.rounds import Course, Rounds
-from convscope.nets.snapshot import Parameters, Snapshot, Writer, distribution
+from convscope.nets.snapshot import Parameters, Snapshot, Totals, Writer, distribution
+from convscope.nets.trouble import Trouble
 from convscope.nets.watched import Watched
 
 
@@ -35,6 +37,7 @@ class _Wanted:
     weights: bool
     gradients: bool
     filters: bool
+    alarm: bool
     step: Callable[[], Any] | None
 
 
@@ -56,23 +59,19 @@ class Watch:
     """A network under watch, until it is closed; made by :func:`watch`."""
 
     def __init__(
-        self,
-        watched: Watched,
-        writer: Writer,
-        every: int,
-        wanted: _Wanted,
-        activations: Activations | None,
-        alarm: Alarm | None,
+        self, watched: Watched, writer: Writer, every: int, wanted: _Wanted, seen: Activations | None, trouble: Trouble
     ) -> None:
         self._watched = watched
         self._writer = writer
         self._wanted = wanted
-        self._activations = activations
-        self._alarm = alarm
+        self._activations = seen
+        self._trouble = trouble
+        self._alarm = Alarm(writer, seen) if wanted.alarm else None
         self._rounds = Rounds(every)
+        self._totals = Totals()
         self._held: WeakKeyDictionary[Optimizer, tuple[int, Parameters]] = WeakKeyDictionary()
         self._under_way: _Step | None = None
-        self._last: _Step | None = None
+        self._last: tuple[Parameters, int] | None = None
         self._last_activations: int | None = None
         self._handles: list[RemovableHandle] = []
 
@@ -110,25 +109,28 @@ class Watch:
         """Take everything off the network and its optimisers. Closing twice does no harm."""
         if not self.closed:
             self._detach()
-            self._finish()
             self._say_if_nothing_was_seen()
 
     def _detach(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._under_way = None
+        self._finish()
+        self._under_way = self._last = None
+        self._held.clear()
         if self._activations is not None:
             self._activations.close()
 
     @torch.no_grad()
     def _finish(self) -> None:
-        last = self._last
-        if self._alarm is not None and last is not None:
-            self._alarm.finish(last.parameters, last.number)
+        with self._trouble:
+            self._totals.write(self._writer, self._rounds.optimizers)
+        with self._trouble:
+            if self._alarm is not None and self._last is not None:
+                self._alarm.finish(*self._last)
 
     def _say_if_nothing_was_seen(self) -> None:
-        if not self._rounds.total:
+        if not self._rounds.optimizers:
             warnings.warn(
                 f"cs.watch has seen no optimiser's step of {self._watched.name}; is it the network that is trained, "
                 "with an optimiser that derives from torch.optim.Optimizer and is not compiled?",
@@ -141,23 +143,22 @@ class Watch:
         parameters = self._parameters(optimizer)
         if not parameters or self._is_inside_another(parameters, optimizer):
             return
-        course = self._rounds.course(optimizer)
+        course = self._rounds.course(optimizer, parameters)
         due = self._rounds.due(course)
         if due:
             parameters = self._look_up(optimizer)
         late = callable(kwargs.get("closure", args[1] if len(args) > 1 else None))
         found_inf = getattr(optimizer, "found_inf", None)
         skipped = found_inf is not None and (due or not found_inf.is_cuda) and float(found_inf) > 0
+        round_number = self._rounds.next(course)
+        number = round_number if self._wanted.step is None else _whole(self._wanted.step())
         snapshot = Snapshot(self._watched, parameters)
-        number = course.steps if self._wanted.step is None else _whole(self._wanted.step())
         self._under_way = step = _Step(optimizer, course, number, parameters, due, late, skipped, snapshot)
-        if due and not skipped:
-            if self._wanted.weights:
-                step.snapshot.take_weights()
-            if self._wanted.filters:
-                step.snapshot.take_filters()
-        if not late:
-            self._look_at_gradients(step)
+        with self._trouble:
+            if self._totals.is_waiting(round_number):
+                self._totals.write(self._writer, self._rounds.optimizers)
+        with self._trouble:
+            self._look(step)
 
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - torch's signature
@@ -165,15 +166,25 @@ class Watch:
         step = self._under_way
         if step is None or step.optimizer is not optimizer:
             return
-        self._under_way, self._last = None, step
+        self._under_way, self._last = None, (step.parameters, step.number)
         if not step.skipped:
-            if step.late:  # the closure has computed the gradients within the step
-                self._look_at_gradients(step)
-            if step.due:
-                self._log(step)
+            with self._trouble:
+                if step.late:  # the closure has computed the gradients within the step
+                    self._look_at_gradients(step)
+                if step.due:
+                    self._log(step)
             self._rounds.took(step.course, logged=step.due)
         if self._activations is not None:
             self._activations.await_next(due=self._rounds.any_due() or step.skipped)
+
+    def _look(self, step: _Step) -> None:
+        if step.due and not step.skipped:
+            if self._wanted.weights:
+                step.snapshot.take_weights()
+            if self._wanted.filters:
+                step.snapshot.take_filters()
+        if not step.late:
+            self._look_at_gradients(step)
 
     def _look_at_gradients(self, step: _Step) -> None:
         if step.skipped:
@@ -185,12 +196,14 @@ class Watch:
             self._alarm.check(step.parameters, found_inf, step.number, due=step.due)
 
     def _log(self, step: _Step) -> None:
-        number, order = step.number, step.course.number
-        step.snapshot.write(self._writer, number, "gradient_norm/total" + (f"_{order + 1}" if order else ""))
+        number, course = step.number, step.course
+        self._totals.add(self._rounds.next(course), course.number, number, step.snapshot.norm())
+        step.snapshot.write(self._writer, number)
         if self._activations is not None and self._last_activations != number:
             for name, counts in self._activations.counts():
                 self._writer.add_histogram(f"activations/{name}", distribution(counts), number)
                 self._last_activations = number
+        self._trouble.is_over()
 
     def _parameters(self, optimizer: Optimizer) -> Parameters:
         """Return the watched parameters that an optimiser holds, looked up again when it has got others."""
@@ -207,11 +220,19 @@ class Watch:
     def _is_inside_another(self, parameters: Parameters, optimizer: Optimizer) -> bool:
         """Whether this is a step that another optimiser of the same parameters has called in its own."""
         outer = self._under_way
-        return (
-            outer is not None
-            and outer.optimizer is not optimizer
-            and not parameters.keys().isdisjoint(outer.parameters)
-        )
+        if outer is None or outer.optimizer is optimizer or parameters.keys().isdisjoint(outer.parameters):
+            return False
+        return _runs(outer.optimizer)  # or its step was broken off by an exception
+
+
+def _runs(optimizer: Optimizer) -> bool:
+    """Whether a method of an optimiser is running."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - nobody tells that a step has raised
+    while frame is not None:
+        if "self" in frame.f_code.co_varnames and frame.f_locals.get("self") is optimizer:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _whole(step: Any) -> int:
@@ -242,7 +263,8 @@ def watch(
 
     The training loop stays as it is: watch finds the steps of the optimisers that hold the network's parameters, logs
     the first and then every ``every``-th, and changes nothing (trained with and without it, weights are the same bit
-    for bit). Forward hooks are there only before the steps that are logged.
+    for bit). Forward hooks are there only before the steps that are logged. What goes wrong while something is logged,
+    as on a full disk, becomes one warning: no step is missed, and the next figures have the right numbers.
 
     >>> with SummaryWriter("runs/mnist") as writer, watch(net, writer, every=100):   # doctest: +SKIP
     ...     for step, (x, y) in enumerate(loader):
@@ -263,12 +285,14 @@ def watch(
         ``update_ratio/<name>``: the norm of what the step has changed over the norm of what was there.
     gradients
         ``gradients/<name>``: the histogram of what the optimiser has used, after accumulation, unscaling and clipping;
-        ``gradient_norm/<layer>`` and ``gradient_norm/total``: L2 norms (``total_2`` of the second optimiser).
+        ``gradient_norm/<layer>`` and ``gradient_norm/total``: L2 norms (``total_2`` of the second optimiser; of more
+        than 8 optimisers one for all), the total when the next step begins.
     activations
         ``activations/<layer>``: the histogram of what each layer has given out in the training mode since the
-        optimiser's step before. ``None``: unless the network is compiled, which hides its layers.
+        optimiser's step before; after 64 calls of a layer ever fewer are counted. ``None``: unless the network is
+        compiled, which hides its layers.
     filters
-        ``filters/<layer>``: the first 2-D convolution's filters as a picture on one signed scale.
+        ``filters/<layer>``: the filters of the first 2-D convolution (of ``layers``) as a picture on one signed scale.
     layers
         Names of modules, or a regular expression that has to match a module's whole name: only these, and what is
         inside them, are logged. The norm of all gradients and the alarm are always about all.
@@ -300,16 +324,16 @@ def watch(
         raise InputError(
             f"the layers of {watched.name} run compiled, where their outputs are not seen; leave out activations=True"
         )
-    seen = None
+    seen, trouble = None, Trouble(watched.name)
     if activations or (activations is None and not watched.compiled):
-        seen = Activations(watched)
-    wanted = _Wanted(weights, gradients, filters, step)
+        seen = Activations(watched, trouble)
+    wanted = _Wanted(weights, gradients, filters, alarm, step)
     log = cast("Writer", writer)
     if _rank():
-        return Watch(watched, log, every, wanted, None, None)
+        return Watch(watched, log, every, wanted, None, trouble)
     if not hasattr(writer, "add_histogram"):
         raise InputError(f"watch() logs with a SummaryWriter, got {type(writer).__name__}")
-    return Watch(watched, log, every, wanted, seen, Alarm(log, seen) if alarm else None).attach()
+    return Watch(watched, log, every, wanted, seen, trouble).attach()
 
 
 def _rank() -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from convscope.errors import InputError, not_found
@@ -55,6 +56,9 @@ class Watched:
             raise InputError(f"{self.name} has no parameters, so there is nothing to watch")
 
     def _choose(self, layers: str | Sequence[str]) -> frozenset[str]:
+        several = isinstance(layers, Collection) and all(isinstance(name, str) for name in layers)
+        if not several or not layers:
+            raise InputError(f"layers are names or a regular expression, got {layers!r:.80}; leave them out for all")
         names = [name for name, _ in self.network.named_modules() if name]
         if isinstance(layers, str):
             try:
@@ -97,9 +101,9 @@ class Watched:
                 yield name, module
 
     def first_filters(self) -> tuple[str, str]:
-        """Return the first 2-D convolution and its weight's name; empty if there is none, or it is computed."""
+        """Return the first 2-D convolution asked for and its weight's name; empty without one, or if it is computed."""
         for name, module in self.network.named_modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and self.has(name):
                 direct = "weight" in dict(module.named_parameters(recurse=False))
                 return (name, f"{name}.weight".removeprefix(".")) if direct else ("", "")
         return "", ""
@@ -126,8 +130,10 @@ def _runs_compiled(outer: nn.Module, inner: nn.Module) -> bool:
 def first_tensor(output: object) -> Tensor | None:
     """Return the first tensor of numbers in what a module gave out, however it is packed; a single number is a loss."""
     if isinstance(output, Tensor):
+        if output.is_nested or output.is_meta or isinstance(output, FakeTensor):  # there are no numbers to be had
+            return None
         floating = output.is_floating_point() or output.is_complex()
-        return output if floating and output.ndim and output.numel() and not output.is_meta else None
+        return output if floating and output.ndim and output.numel() else None
     if isinstance(output, dict):
         output = list(output.values())
     if isinstance(output, list | tuple):

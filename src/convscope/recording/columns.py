@@ -92,6 +92,8 @@ def _items(values: Any) -> list[Any]:
     """Return a column, or rows, as a list; arrays of two dimensions as a list of rows."""
     if isinstance(values, str | bytes):
         raise InputError(f"metadata is a list with a label for each point, got the text {values!r:.60}")
+    if isinstance(values, set | frozenset):
+        raise InputError(f"a {type(values).__name__} has no order that metadata could have; give a list")
     if isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "to_numpy"):  # pandas
         values = values.to_numpy()
     if hasattr(values, "to_list"):

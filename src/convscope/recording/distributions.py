@@ -50,7 +50,7 @@ class DistributionMethods(Recorder):
         bins
             ``tensorflow`` (or ``auto``, ``default``): at most 255 bins that grow with the magnitude. Or a number of
             equal bins, their edges, or the name of one of numpy's rules (``fd``, ``doane``, ``scott``, ``rice``,
-            ``sturges``, ``sqrt``, ``stone``).
+            ``sturges``, ``sqrt``, ``stone``), which makes 4096 at most.
         walltime
             Seconds since 1970; now by default.
         max_bins
@@ -157,8 +157,8 @@ def _buckets(limits: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[npt.ND
     limits, counts = limits.astype(np.float64), counts.astype(np.float64)
     if not (np.diff(limits) > 0).all() or np.isnan(limits).any():
         raise InputError(f"bucket_limits ascend, got {limits[:8].tolist()}…; give the right edge of each bucket")
-    if not (counts >= 0).all():
-        raise InputError(f"bucket_counts are numbers from 0 on, got {counts[~(counts >= 0)][0]}")
+    if not (fine := np.isfinite(counts) & (counts >= 0)).all():
+        raise InputError(f"bucket_counts are finite numbers from 0 on, got {counts[~fine][0]}")
     return limits, counts
 
 

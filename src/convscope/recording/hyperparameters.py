@@ -65,7 +65,7 @@ class HparamMethods(Recorder):
         Raises
         ------
         InputError
-            If a metric is not one real number, or a domain does not fit its hyper-parameter; nothing is logged then.
+            If a metric is not one real number, or a domain does not hold its hyper-parameter; nothing is logged then.
         """
         if isinstance(hparam_domain_discrete, str):
             hparam_domain_discrete, name = None, hparam_domain_discrete
@@ -128,8 +128,10 @@ def _last_steps(log: EventLog | NoLog, tags: Iterable[str]) -> dict[str, int]:
 
 def _hparam(name: Any, value: Any) -> Number:
     """Return the value of a hyper-parameter as TensorBoard knows it."""
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration, or numpy's: the text alone
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, int | float) or hasattr(value, "__array__") or hasattr(value, "asnumpy"):
@@ -153,6 +155,10 @@ def _domains(domains: Mapping[str, Sequence[Any]], values: Mapping[str, Number])
         if wrong := [item for item in found[name] if type(item) is not type(values[name])]:
             kind = type(values[name]).__name__
             raise InputError(f"the hyper-parameter {name!r} is a {kind}, its domain has {wrong[0]!r}; make them alike")
+        if repr(values[name]) not in map(repr, found[name]):  # NaN is not equal to itself
+            raise InputError(
+                f"the hyper-parameter {name!r} is {values[name]!r}, which its domain has not: {items!r:.80}"
+            )
     return found
 
 

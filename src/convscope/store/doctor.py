@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from convscope.errors import ConvscopeError, FormatError, InputError
+from convscope.formats.events import decode_event
+from convscope.formats.record import HEADER
 from convscope.store import records
+from convscope.store.accessors import DECODERS
 from convscope.store.embeddings import read_embeddings
-from convscope.store.index import Index
-from convscope.store.journal import SUFFIX, journal_name, lock_file
+from convscope.store.index import Index, Note
+from convscope.store.journal import DRAFT, SUFFIX, events_name, journal_name, lock_file
 from convscope.store.logdir import run_directories
 from convscope.store.projector import CONFIG
 from convscope.store.projector import DIRECTORY as PROJECTOR
@@ -19,10 +24,11 @@ from convscope.store.reader import Block, EventFile
 from convscope.store.records import DIRECTORY, Record
 from convscope.store.recovery import View, read_journal
 from convscope.store.results import Entry
-from convscope.store.run import event_file_names
-from convscope.store.sidecar import NAME as SIDECAR
+from convscope.store.run import event_file_names, is_journal
+from convscope.store.sidecar import left_overs as left_over_sidecars
 
 _ATTEMPTS: Final = 20
+_DRAFT_SECONDS: Final = 0.1  # far longer than a writer takes to lock its journal and name it
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,20 @@ def event_files(run: Path) -> list[EventLogFile]:
     InputError
         If the directory holds none.
     """
-    names = event_file_names(run)
-    found = [_with_journal(run / name, journal_name(name) in names) for name in names if not name.endswith(SUFFIX)]
+    found = _with_journals(run, event_file_names(run))
     if not found:
-        below = [path.relative_to(run).as_posix() for path in run_directories(run)] if run.is_dir() else []
-        hint = f"it has the runs {', '.join(sorted(below)[:5])} below it" if below else "give a run directory"
-        raise InputError(f"there are no event files in {run}; {hint}")
+        raise _no_run(run)
     return found
+
+
+def _with_journals(run: Path, names: list[str]) -> list[EventLogFile]:
+    return [_with_journal(run / name, journal_name(name) in names) for name in names if not is_journal(name)]
+
+
+def _no_run(run: Path) -> InputError:
+    below = [path.relative_to(run).as_posix() for path in run_directories(run)]
+    hint = f"it has the runs {', '.join(sorted(below)[:5])} below it" if below else "give a run directory"
+    return InputError(f"there are no event files in {run}; {hint}")
 
 
 def _with_journal(path: Path, has_journal: bool) -> EventLogFile:
@@ -115,8 +128,7 @@ def _with_journal(path: Path, has_journal: bool) -> EventLogFile:
     if not has_journal:
         return EventLogFile(path)
     try:
-        with journal.open("rb") as file:
-            alive = not lock_file(file.fileno(), shared=True)
+        alive = _is_held(journal)
         for _ in range(_ATTEMPTS):
             view = read_journal(journal, abandoned=not alive)
             if view is not None:
@@ -126,6 +138,12 @@ def _with_journal(path: Path, has_journal: bool) -> EventLogFile:
     except (FormatError, OSError) as error:
         return EventLogFile(path, journal=True, fault=str(error))
     return EventLogFile(path, alive=True, journal=True, fault="its writer is too quick to be read beside it")
+
+
+def _is_held(path: Path) -> bool:
+    """Tell whether a writer holds a journal."""
+    with path.open("rb") as file:
+        return not lock_file(file.fileno(), shared=True)
 
 
 @dataclass
@@ -140,20 +158,39 @@ class Scan:
 
 
 def scan(log: EventLogFile, index: Index, found: Scan) -> Iterator[Block]:
-    """Read an event file as far as it counts: fill ``index`` and ``found`` while giving its blocks.
+    """Read an event file as far as it counts: fill ``found``, and the entries of ``index``, while giving its blocks.
 
     Raises
     ------
     OSError
         If it cannot be read.
     """
+
+    def note(offset: int, problem: object) -> None:
+        found.notes.append((offset, str(problem)))
+
     file = EventFile(log.path)
     for block in file.read(log.end):
-        index.add(block, lambda offset, problem: found.notes.append((offset, str(problem))))
+        part = Index(plugins=index.plugins)
+        part.add(block, note)
+        _decode_all(block, part, note)
+        index.entries.items += part.entries.items
         found.records += len(block.offset)
         yield block
     memory = file.memory()
     found.cursor, found.size, found.damage = file.cursor, memory["size"], memory["damage"]
+
+
+def _decode_all(block: Block, part: Index, note: Note) -> None:
+    """Note the values of a block that cannot be decoded, as a reader would who asks for them."""
+    for kind, decode in DECODERS.items():
+        for place in (place for places in part.places.get(kind, {}).values() for place in places.items):
+            start = place.offset - block.start + HEADER
+            event = decode_event(block.data[start : start + place.length].tobytes())
+            try:
+                decode(place, event.values[place.index])
+            except FormatError as error:
+                note(place.offset, error)
 
 
 def examine(run: Path) -> Report:
@@ -165,15 +202,14 @@ def examine(run: Path) -> Report:
         If it holds no event files.
     """
     report, index = Report(), Index()
-    logs = event_files(run)
+    names, committed = event_file_names(run), records.committed(run)  # what comes later, comes of a living writer
+    logs = _with_journals(run, names)
     for log in logs:
         _examine_events(log, index, report)
-    lone = {journal_name(log.path.name) for log in logs}
-    for name in event_file_names(run):
-        if name.endswith(SUFFIX) and name not in lone:
-            report.findings.append(Finding(name, None, "a journal without its event file; what it held is lost"))
-    alive = any(log.alive for log in logs)
-    _examine_records(run, index.entries.items, report, alive)
+    alive = _examine_lone_journals(run, names, report) or any(log.alive for log in logs)
+    if not (logs or report.rows or report.findings):
+        raise _no_run(run)
+    _examine_records(run, index.entries.items, report, [] if alive else committed)
     examine_projector(run, report)
     _examine_left_overs(run, report, alive)
     return report
@@ -202,6 +238,28 @@ def _examine_events(log: EventLogFile, index: Index, report: Report) -> None:
     report.rows.append(Row(name, "events", found.size, found.records, state))
 
 
+def _examine_lone_journals(run: Path, names: list[str], report: Report) -> bool:
+    """Look at journals without event files; tell whether one has a writer, which is then about to make the file."""
+    alive = False
+    for name in names:
+        if not is_journal(name) or events_name(name) in names:
+            continue
+        try:
+            held = _is_held(run / name)
+            size = (run / name).stat().st_size
+        except FileNotFoundError:
+            continue  # its writer has just finished
+        except OSError as error:
+            report.findings.append(Finding(name, None, f"cannot be read ({error.strerror or error})"))
+            continue
+        alive |= held
+        if held:
+            report.rows.append(Row(name, "journal", size, 0, "being written"))
+        elif not (run / events_name(name)).exists():
+            report.findings.append(Finding(name, None, "a journal without its event file; what it held is lost"))
+    return alive
+
+
 def _examine_journal(log: EventLogFile, report: Report) -> None:
     name = journal_name(log.path.name)
     if not log.journal:
@@ -220,7 +278,7 @@ def _examine_journal(log: EventLogFile, report: Report) -> None:
         report.findings.append(Finding(log.path.name, size, told))
 
 
-def _examine_records(run: Path, entries: list[Entry], report: Report, alive: bool) -> None:
+def _examine_records(run: Path, entries: list[Entry], report: Report, committed: list[str]) -> None:
     for entry in entries:
         problem = problem_of(run, entry)
         name = f"{DIRECTORY}/{entry.id}"
@@ -228,11 +286,10 @@ def _examine_records(run: Path, entries: list[Entry], report: Report, alive: boo
             report.findings.append(Finding(name, None, problem))
         report.rows.append(Row(name, entry.kind, entry.bytes, 1, "see below" if problem else "good"))
     known = {entry.id for entry in entries}
-    if not alive:  # a living writer may be about to name it
-        for name in records.committed(run):
-            if name not in known:
-                told = "no event names this record, so no reader shows it"
-                report.findings.append(Finding(f"{DIRECTORY}/{name}", None, told))
+    for name in committed:
+        if name not in known:
+            told = "no event names this record, so no reader shows it"
+            report.findings.append(Finding(f"{DIRECTORY}/{name}", None, told))
 
 
 def problem_of(run: Path, entry: Entry) -> str:
@@ -270,9 +327,22 @@ def examine_projector(run: Path, report: Report) -> None:
 
 
 def _examine_left_overs(run: Path, report: Report, alive: bool) -> None:
-    found = records.left_overs(run)
+    found = records.left_overs(run) + left_over_sidecars(run) + _left_over_journals(run)
     if not alive:
-        found += sorted((run / PROJECTOR).glob(".tmp-*")) + sorted(run.glob(f"{SIDECAR}.tmp-*"))
+        found += sorted((run / PROJECTOR).glob(".tmp-*"))
     for path in found:
         told = "left half-written by a program that is gone; it can be deleted"
         report.findings.append(Finding(path.relative_to(run).as_posix(), None, told))
+
+
+def _left_over_journals(run: Path) -> list[Path]:
+    """Return the journals whose writers died before they had given them their names."""
+    drafts = sorted(run.glob(f".*{SUFFIX}{DRAFT}"))
+    if drafts:
+        time.sleep(_DRAFT_SECONDS)
+    found = []
+    for path in drafts:
+        with suppress(OSError):
+            if not _is_held(path):
+                found.append(path)
+    return found

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from convscope.errors import FormatError, StorageError
+from convscope.errors import ConvscopeError, FormatError, StorageError
 from convscope.formats import projector
 from convscope.formats.projector import ConfigEntry, Matrix
 from convscope.store.projector import CONFIG
@@ -81,6 +81,15 @@ def read_embeddings(run: Path, tag: str | None = None) -> tuple[list[ProjectorEm
             except FormatError as error:
                 problems.append(f"the embedding {entry.name!r}: {error}")
     return sorted(found, key=lambda item: item.step), problems
+
+
+def problem_of_embedding(run: Path, entry: ConfigEntry) -> str:
+    """Return what is wrong with the files of an embedding; nothing if all is well."""
+    try:
+        _ = _read(run, entry, *projector.tag_and_step(entry.name)).thumbnails
+    except ConvscopeError as error:
+        return str(error)
+    return ""
 
 
 def _read(run: Path, entry: ConfigEntry, tag: str, step: int) -> ProjectorEmbedding:

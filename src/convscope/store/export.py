@@ -6,8 +6,6 @@ were logged. CSV and Parquet hold NaN and infinities; JSON, which knows neither,
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -21,12 +19,14 @@ from typing import Any, Final, TextIO
 import numpy as np
 
 from convscope.errors import InputError, StorageError, missing_extra, not_found
-from convscope.store.index import POINTS
+from convscope.store.logdir import pattern
 from convscope.store.results import Scalars
 from convscope.store.run import Run
+from convscope.store.series import POINTS
 
 _ROWS_AT_ONCE: Final = 1 << 14
 _ROW_GROUP: Final = 1 << 18
+_SPECIAL: Final = re.compile('[",\r\n]')
 _COLUMNS: Final = ("run", "tag", "step", "wall_time", "value")
 
 
@@ -56,7 +56,7 @@ def curves(runs: Iterable[Run], tag: str = "", run: str = "", points: str = "cur
     InputError
         If an expression is none, or ``points`` is not a choice.
     """
-    tags, names = _pattern(tag), _pattern(run)
+    tags, names = pattern(tag), pattern(run)
     if points not in POINTS:
         raise not_found("choice of points", points, POINTS)
     return (
@@ -66,15 +66,6 @@ def curves(runs: Iterable[Run], tag: str = "", run: str = "", points: str = "cur
         for name in each.tags("scalar")["scalar"]
         if tags.search(name)
     )
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise InputError(
-            f"{text!r} is no regular expression ({error}); put a backslash before a special one"
-        ) from error
 
 
 def export_scalars(found: Iterable[Curve], path: Path, *, force: bool = False) -> tuple[int, int]:
@@ -104,9 +95,9 @@ def export_scalars(found: Iterable[Curve], path: Path, *, force: bool = False) -
     """
     if path.suffix.lower() not in _WRITERS:
         raise InputError(f"the name of {path} must end with one of: {', '.join(_WRITERS)}")
-    if path.is_dir() or (path.exists() and not force):
+    if _is_taken(path, force):
         raise _exists(path)
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f".convscope-export.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     counter = _Counter(found)
     try:
         _WRITERS[path.suffix.lower()](counter, temporary)
@@ -123,6 +114,22 @@ def export_scalars(found: Iterable[Curve], path: Path, *, force: bool = False) -
     return counter.curves, counter.points
 
 
+def _is_taken(path: Path, force: bool) -> bool:
+    try:
+        return path.is_dir() or (path.exists() and not force)
+    except OSError as error:
+        raise StorageError(f"cannot look at {str(path)!r:.300} ({error.strerror}); choose another file") from error
+
+
+def unicode_of(text: str) -> str:
+    r"""Return text that every program can read: the bytes of a directory's name that are not UTF-8 are spelled out.
+
+    >>> unicode_of("r\udcff")
+    'r\\xff'
+    """
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 class _Counter:
     """Passes curves on and counts them."""
 
@@ -132,7 +139,7 @@ class _Counter:
 
     def __iter__(self) -> Iterator[Curve]:
         for curve in self._found:
-            yield curve
+            yield Curve(unicode_of(curve.run), unicode_of(curve.tag), curve.points)
             self.curves += 1
             self.points += len(curve.points)
 
@@ -158,7 +165,7 @@ def _write_csv(found: Iterable[Curve], path: Path) -> None:
     with path.open("x", encoding="utf-8", newline="") as file:
         file.write(",".join(_COLUMNS) + "\n")
         for curve in found:
-            start = _csv_start(curve)
+            start = f"{_cell(curve.run)},{_cell(curve.tag)},"
             for part in _parts(curve.points):
                 columns = (part.step.tolist(), part.wall_time.tolist(), part.value.tolist())
                 file.writelines(
@@ -166,10 +173,9 @@ def _write_csv(found: Iterable[Curve], path: Path) -> None:
                 )
 
 
-def _csv_start(curve: Curve) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator=",").writerow([curve.run, curve.tag])
-    return line.getvalue()
+def _cell(text: str) -> str:
+    """Return a text as a cell of CSV (RFC 4180, section 2)."""
+    return '"' + text.replace('"', '""') + '"' if not text or _SPECIAL.search(text) else text
 
 
 def _write_json(found: Iterable[Curve], path: Path) -> None:
@@ -203,20 +209,48 @@ def _write_parquet(found: Iterable[Curve], path: Path) -> None:
     except ImportError as error:
         raise missing_extra("pyarrow", "table", "a Parquet file") from error
 
-    types = (pa.string(), pa.string(), pa.int64(), pa.float64(), pa.float64())
+    name = pa.dictionary(pa.int32(), pa.string())
+    types = (name, name, pa.int64(), pa.float64(), pa.float64())
     schema = pa.schema(list(zip(_COLUMNS, types, strict=True)))
+
+    def table(waiting: list[Curve]) -> Any:
+        names = [pa.DictionaryArray.from_arrays(*_numbered(waiting, column)) for column in _COLUMNS[:2]]
+        numbers = [pa.array(column) for column in _joined(waiting).values()]
+        return pa.Table.from_arrays([*names, *numbers], schema=schema)
+
     with pq.ParquetWriter(path, schema) as writer:
-        waiting: list[Any] = []
-        for curve in found:
-            points = curve.points
-            names = [pa.repeat(pa.scalar(name), len(points)) for name in (curve.run, curve.tag)]
-            numbers = [pa.array(column) for column in (points.step, points.wall_time, points.value)]
-            waiting.append(pa.Table.from_arrays([*names, *numbers], schema=schema))
-            if sum(table.num_rows for table in waiting) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=_ROW_GROUP)
-                waiting.clear()
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=_ROW_GROUP)
+        for waiting in _groups(found):
+            writer.write_table(table(waiting), row_group_size=_ROW_GROUP)
+
+
+def _groups(found: Iterable[Curve]) -> Iterator[list[Curve]]:
+    """Give curves in groups that have about as many points as a row group."""
+    waiting: list[Curve] = []
+    count = 0
+    for curve in found:
+        waiting.append(curve)
+        count += len(curve.points)
+        if count >= _ROW_GROUP:
+            yield waiting
+            waiting, count = [], 0
+    if waiting:
+        yield waiting
+
+
+def _numbered(found: list[Curve], column: str) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """Return the names in a column as numbers, one a point, and the names that they stand for."""
+    number: dict[str, int] = {}
+    codes = [number.setdefault(getattr(curve, column), len(number)) for curve in found]
+    return np.repeat(np.array(codes, np.int32), [len(curve.points) for curve in found]), list(number)
+
+
+def _joined(found: list[Curve]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the columns of numbers of several curves."""
+    types = zip(_COLUMNS[2:], (np.int64, np.float64, np.float64), strict=True)
+    return {
+        name: np.concatenate([np.zeros(0, dtype), *(getattr(curve.points, name) for curve in found)])
+        for name, dtype in types
+    }
 
 
 _WRITERS: Final[dict[str, Callable[[Iterable[Curve], Path], None]]] = {
@@ -246,12 +280,8 @@ def frame(found: Iterable[Curve]) -> Any:
         raise missing_extra("pandas", "table", "a data frame") from error
 
     each = list(found)
-    sizes = [len(curve.points) for curve in each]
     columns: dict[str, Any] = {}
-    for name in ("run", "tag"):
-        known = list(dict.fromkeys(getattr(curve, name) for curve in each))
-        codes = [known.index(getattr(curve, name)) for curve in each]
-        columns[name] = pd.Categorical.from_codes(np.repeat(np.array(codes, np.int64), sizes), categories=known)
-    for name, dtype in (("step", np.int64), ("wall_time", np.float64), ("value", np.float64)):
-        columns[name] = np.concatenate([np.zeros(0, dtype), *(getattr(curve.points, name) for curve in each)])
-    return pd.DataFrame(columns)
+    for name in _COLUMNS[:2]:
+        codes, known = _numbered(each, name)
+        columns[name] = pd.Categorical.from_codes(codes, categories=known)
+    return pd.DataFrame(columns | _joined(each))

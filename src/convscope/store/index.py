@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from convscope.errors import FormatError, not_found
+from convscope.errors import FormatError
 from convscope.formats import events, values
 from convscope.formats.forms import decode_forms
 from convscope.formats.mesh import split_tag
@@ -19,6 +18,7 @@ from convscope.formats.scalars import ScalarBatch, by_tag, decode_scalars, join_
 from convscope.store.reader import Block
 from convscope.store.records import is_id
 from convscope.store.results import Entry, Location, Picture
+from convscope.store.series import Cuts, Places, Series
 
 PLUGIN_KINDS: Final = {
     "scalars": "scalar",
@@ -31,134 +31,62 @@ PLUGIN_KINDS: Final = {
     "hparams": "hparams",
     "custom_scalars": "layout",
 }
-POINTS: Final = ("current", "latest", "all")
+KIND_ORDER: Final = (
+    "scalar",
+    "histogram",
+    "image",
+    "audio",
+    "text",
+    "pr_curve",
+    "mesh",
+    "hparams",
+    "layout",
+    "graph",
+    "tensor",
+)
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 Note = Callable[[int, object], None]
-Cuts = list[tuple[int, int]]  # so many points stood before, those of this step and later ones were taken back
-T = TypeVar("T", Picture, Location, Entry)
-
-
-def standing(step: npt.NDArray[np.int64], cuts: Cuts, points: str = "current") -> npt.NDArray[np.bool_]:
-    """Tell which points of a series stand.
-
-    Parameters
-    ----------
-    step
-        The steps in the order in which they were logged, ``(n,)``.
-    cuts
-        What later sessions have taken back.
-    points
-        ``current``: all but what a later session took back. ``latest``: also only the last of those whose steps go
-        back, as TensorBoard's fast loader does. ``all``: everything.
-    """
-    if points not in POINTS:
-        raise not_found("choice of points", points, POINTS)
-    keep = np.ones(len(step), np.bool_)
-    if points == "all":
-        return keep
-    for count, first in cuts:
-        keep[:count] &= step[:count] < first
-    if points == "latest" and len(step) > 1:
-        beyond = np.where(keep, step, np.iinfo(np.int64).max)
-        keep[:-1] &= step[:-1] < np.minimum.accumulate(beyond[::-1])[::-1][1:]
-    return keep
-
-
-class Series:
-    """A curve that grows; what has been given out stays as it was."""
-
-    def __init__(self) -> None:
-        self._columns: list[npt.NDArray[Any]] = [np.empty(16, np.int64), np.empty(16), np.empty(16)]
-        self._count = 0
-        self.cuts: Cuts = []
-        self.session = 0
-
-    @classmethod
-    def of(cls, columns: list[npt.NDArray[Any]], cuts: Cuts, session: int) -> Series:
-        """Return a curve that is known already: its steps, times and values."""
-        series = cls()
-        series._columns, series._count, series.cuts, series.session = columns, len(columns[0]), cuts, session
-        return series
-
-    def extend(self, *columns: npt.NDArray[Any]) -> None:
-        """Append values: steps, times, values."""
-        count = self._count + len(columns[0])
-        if count > len(self._columns[0]):
-            self._grow(max(count, 2 * self._count))
-        for column, new in zip(self._columns, columns, strict=True):
-            column[self._count : count] = new
-        self._count = count
-
-    def _grow(self, capacity: int) -> None:
-        for index, column in enumerate(self._columns):
-            larger = np.empty(capacity, column.dtype)
-            larger[: self._count] = column[: self._count]
-            self._columns[index] = larger
-
-    def cut(self, step: int) -> None:
-        """Take back what has this step or a later one."""
-        self.cuts.append((self._count, step))
-
-    def stands(self) -> bool:
-        """Tell whether anything of it stands."""
-        if not self.cuts:
-            return self._count > 0
-        return bool(standing(self._columns[0][: self._count], self.cuts).any())
-
-    def columns(self) -> list[npt.NDArray[Any]]:
-        """Return all steps, times and values; they cannot be written."""
-        views = [column[: self._count] for column in self._columns]
-        for view in views:
-            view.flags.writeable = False
-        return views
-
-    def __len__(self) -> int:
-        return self._count
-
-
-class Places(Generic[T]):
-    """Values of one kind and tag, or entries, as far as they have been read."""
-
-    def __init__(self, items: list[T] | None = None, cuts: Cuts | None = None, session: int = 0) -> None:
-        self.items: list[T] = items or []
-        self.cuts: Cuts = cuts or []
-        self.session = session
-
-    def cut(self, step: int) -> None:
-        """Take back what has this step or a later one."""
-        self.cuts.append((len(self.items), step))
-
-    def stands(self) -> bool:
-        """Tell whether anything of it stands."""
-        return bool(self.standing())
-
-    def standing(self, points: str = "current") -> list[T]:
-        """Return those that stand."""
-        if not self.cuts and points == "current":
-            return list(self.items)
-        steps = np.array([item.step for item in self.items], np.int64)
-        return [self.items[index] for index in np.flatnonzero(standing(steps, self.cuts, points))]
-
-    def __len__(self) -> int:
-        return len(self.items)
 
 
 @dataclass
 class Index:
-    """Series, places of media and entries of one run.
+    """Series, places of media and entries of one event file; :mod:`convscope.store.chain` makes a run of several.
 
-    A session is what one program wrote: where a file starts after the last value of all others, its first step of a
-    tag takes back what the tag had at that step and later ones. What is kept here :mod:`convscope.store.sidecar` keeps
-    too: whoever adds a field adds it there.
+    A session is what one program wrote. What is kept here :mod:`convscope.store.sidecar` keeps too: whoever adds a
+    field adds it there.
+
+    Attributes
+    ----------
+    scalars, places, entries
+        What the file holds, by tag, by kind and tag, and as it was committed.
+    begin
+        When the file was begun, as it says itself.
+    last_wall_time
+        When its last value was logged.
+    session
+        How many more sessions were begun in the file after the first.
+    lowest_start
+        The lowest step at which a session has started again in it (``SessionLog.START``).
+    plugins
+        What the tensors of each tag are for; the files of a run share it, as only the first of a tag has to say it.
     """
 
     scalars: dict[str, Series] = field(default_factory=dict)
     places: dict[str, dict[str, Places[Any]]] = field(default_factory=dict)
     entries: Places[Entry] = field(default_factory=Places)
+    begin: float | None = None
     last_wall_time: float | None = None
     session: int = 0
+    lowest_start: int | None = None
     plugins: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_batch(cls, batch: ScalarBatch) -> Index:
+        """Return what a file would say that held these scalars only."""
+        index = cls()
+        index._extend(batch)
+        return index
 
     def add(self, block: Block, note: Note) -> None:
         """Take the records of a block; those that make no sense are noted with their place in the file."""
@@ -172,15 +100,22 @@ class Index:
             event = _decode(block, frame, note)
             if event is None:
                 continue
-            if event.file_version and self.last_wall_time is not None and event.wall_time > self.last_wall_time:
-                self.session += 1
-            if event.starts_session:  # takes away what came before, not what comes after
+            if event.file_version or event.starts_session:  # it is about what came before, not what comes after
                 self._extend(join_batches([_between(batch, first, frame), *loose]))
-                self._cut(event.step)
                 first, loose = frame, []
+                self._begin(event)
             elif (scalars := self._take(block, frame, event, note)) is not None:
                 loose.append(scalars)
         self._extend(join_batches([_between(batch, first, None), *loose]))
+
+    def _begin(self, event: events.Event) -> None:
+        """Note when the file was begun; another beginning inside it, after its last value, begins a session there."""
+        if event.starts_session:
+            self._cut(event.step)
+        elif self.last_wall_time is None:
+            self.begin = event.wall_time
+        elif event.wall_time > self.last_wall_time:
+            self.session += 1
 
     def _take(self, block: Block, frame: int, event: events.Event, note: Note) -> ScalarBatch | None:
         """Take the values of one event; its scalars are given back, to be merged with the others in order."""
@@ -208,7 +143,10 @@ class Index:
             self.entries.items.append(_entry(value, place))
         elif kind:
             tag = split_tag(value.tag)[0] if kind == "mesh" else value.tag
-            known = self.places.setdefault(kind, {}).setdefault(tag, Places())
+            several = self.places.setdefault(kind, {})
+            known = several.get(tag)
+            if known is None:
+                known = several[tag] = Places(cuts=self._cuts(), born=self.session, session=self.session)
             self._renew(known, place.step)
             known.items.append(_picture(value, place) if kind == "image" else place)
         return None
@@ -223,7 +161,10 @@ class Index:
 
     def _extend(self, batch: ScalarBatch) -> None:
         for tag, rows in by_tag(batch):
-            series = self.scalars.setdefault(tag, Series())
+            series = self.scalars.get(tag)
+            if series is None:
+                empty = [np.empty(0, np.int64), np.empty(0), np.empty(0)]
+                series = self.scalars[tag] = Series.of(empty, self._cuts(), self.session, self.session)
             self._renew(series, int(batch.step[rows[0]]))
             series.extend(batch.step[rows], batch.wall_time[rows], batch.value[rows])
         if len(batch.wall_time):
@@ -232,47 +173,25 @@ class Index:
     def _renew(self, series: Series | Places[Any], step: int) -> None:
         """Take back what an earlier session had of a series at its first step in this one and later."""
         if series.session != self.session:
-            if len(series):
-                series.cut(step)
+            series.cut(step)
             series.session = self.session
+
+    def _cuts(self) -> Cuts:
+        """Return what a tag that appears now has lost: what earlier files hold of it."""
+        return [] if self.lowest_start is None else [(0, self.lowest_start)]
 
     def _see(self, wall_time: float) -> None:
         self.last_wall_time = max(wall_time, self.last_wall_time or wall_time)
 
     def _cut(self, step: int) -> None:
         """Take back what has this step or a later one, as TensorBoard does when a session starts again."""
+        self.lowest_start = step if self.lowest_start is None else min(self.lowest_start, step)
         for series in self.scalars.values():
             series.cut(step)
         for known in self.places.values():
             for places in known.values():
                 places.cut(step)
         self.entries.cut(step)
-
-    def kinds(self) -> Iterator[tuple[str, list[str]]]:
-        """Give the tags of each kind that has something, by first appearance; scalars come first."""
-        known: dict[str, Any] = {"scalar": self.scalars, **self.places}
-        for kind in _KIND_ORDER:
-            if tags := [tag for tag, series in known.get(kind, {}).items() if series.stands()]:
-                yield kind, tags
-        tags_of_records: dict[str, dict[str, None]] = {}
-        for entry in self.entries.standing():
-            tags_of_records.setdefault(entry.kind, {})[entry.tag] = None
-        yield from ((kind, list(tags)) for kind, tags in tags_of_records.items())
-
-
-_KIND_ORDER: Final = (
-    "scalar",
-    "histogram",
-    "image",
-    "audio",
-    "text",
-    "pr_curve",
-    "mesh",
-    "hparams",
-    "layout",
-    "graph",
-    "tensor",
-)
 
 
 def _picture(value: events.Value, place: Location) -> Picture:
@@ -315,6 +234,8 @@ def _batch(scalars: list[tuple[str, float]], event: events.Event, frame: int) ->
 def _entry(value: events.Value, place: Location) -> Entry:
     told = values.decode_entry(value)
     kind, name, size = told.get("kind"), told.get("id"), told.get("bytes", 0)
-    if not isinstance(kind, str) or not _KIND.fullmatch(kind) or not is_id(name) or not isinstance(size, int):
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind) or kind in KIND_ORDER or not is_id(name):
         raise FormatError(f"the entry {value.tag!r} names no record: {told!r:.120}")
+    if type(size) is not int or not 0 <= size < 1 << 63:
+        raise FormatError(f"the entry {value.tag!r} tells no number of bytes: {size!r:.60}")
     return Entry(str(name), kind, value.tag, place.step, place.wall_time, size)

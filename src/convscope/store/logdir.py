@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from convscope.errors import StorageError, not_found
+from convscope.errors import InputError, NotFoundError, StorageError, not_found
 from convscope.store.records import DIRECTORY
 from convscope.store.remote import Mirror, is_remote
 from convscope.store.run import MARK, Run, directory_of
@@ -85,22 +86,58 @@ class Logdir:
                 del self._runs[name]
             changed = [run.refresh() for run in self._runs.values()]
             unknown = {name: path for name, path in found.items() if name not in self._runs}
-            new = {name: Run(path, name, sidecar=self._sidecar) for name, path in unknown.items()}
+            opened = {name: _open(path, name, self._sidecar) for name, path in unknown.items()}
+            new = {name: run for name, run in opened.items() if run is not None}
             self._runs.update(new)
             return bool(gone or new or any(changed))
 
 
-def each_run(logdir: str | Path) -> Iterator[Run]:
+def each_run(logdir: str | Path, run: str = "") -> Iterator[Run]:
     """Open the runs of a directory one by one, by name; only as many are in memory as are kept.
+
+    Parameters
+    ----------
+    logdir
+        The directory.
+    run
+        A regular expression that must occur in the name of a run; others are not opened.
 
     Raises
     ------
     NotFoundError
         If there is no such directory.
+    InputError
+        If the expression is none.
     """
+    chosen = pattern(run)
     top = Mirror(str(logdir)).path if is_remote(logdir) else directory_of(logdir)
     found = {_name(path, top): path for path in run_directories(top)}
-    return (Run(found[name], name) for name in sorted(found))
+    opened = (_open(found[name], name) for name in sorted(found) if chosen.search(name))
+    return (run for run in opened if run is not None)
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InputError(
+            f"{text!r} is no regular expression ({error}); put a backslash before a special one"
+        ) from error
+
+
+def _open(path: Path, name: str, sidecar: bool = True) -> Run | None:
+    """Open a run, unless it is gone again."""
+    try:
+        return Run(path, name, sidecar=sidecar)
+    except NotFoundError:
+        return None
 
 
 def _name(path: Path, logdir: Path) -> str:

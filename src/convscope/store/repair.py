@@ -14,9 +14,10 @@ import numpy as np
 
 from convscope.errors import FormatError, InputError, StorageError
 from convscope.formats.events import PLUGIN
-from convscope.formats.projector import decode_config, encode_entry
+from convscope.formats.projector import ConfigEntry, decode_config, encode_entry
 from convscope.formats.record import HEADER, OVERHEAD
-from convscope.store.doctor import EventLogFile, Report, Scan, event_files, examine_projector, problem_of, scan
+from convscope.store.doctor import EventLogFile, Scan, event_files, problem_of, scan
+from convscope.store.embeddings import problem_of_embedding
 from convscope.store.index import Index
 from convscope.store.journal import encode
 from convscope.store.projector import CONFIG
@@ -66,7 +67,7 @@ def repair(run: Path, out: Path) -> Repaired:
     logs = event_files(run)
     _check_place(run, out)
     done = Repaired()
-    work = out.resolve().parent / f".{out.resolve().name}.tmp-{secrets.token_hex(8)}"
+    work = out.resolve().parent / f".convscope-repair.tmp-{secrets.token_hex(8)}"
     try:
         work.mkdir(parents=True)
         index = Index()
@@ -86,7 +87,14 @@ def repair(run: Path, out: Path) -> Repaired:
 
 
 def _check_place(run: Path, out: Path) -> None:
-    here, there = run.resolve(), out.resolve()
+    try:
+        _check_free(run.resolve(), run, out)
+    except OSError as error:
+        raise StorageError(f"cannot look at {str(out)!r:.300} ({error.strerror}); choose another directory") from error
+
+
+def _check_free(here: Path, run: Path, out: Path) -> None:
+    there = out.resolve()
     if there.is_relative_to(here):
         raise InputError(f"{out} is inside {run}, which stays as it is; choose a directory elsewhere")
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
@@ -97,7 +105,7 @@ def _copy_events(run: Path, log: EventLogFile, index: Index, work: Path, done: R
     """Copy the good events of a file, and the records that they name."""
     found = Scan()
     with (work / log.path.name).open("xb") as file:
-        for block in scan(log, index, found):
+        for block in _readable(scan(log, index, found), done):
             bad = {offset - block.start for offset, _ in found.notes}
             bad |= {offset for offset, entry in _entries(block, bad) if not _copy_record(run, entry, work, done)}
             found.notes.clear()
@@ -110,6 +118,14 @@ def _copy_events(run: Path, log: EventLogFile, index: Index, work: Path, done: R
             file.write(encode(log.view.tags, log.view.rows))
             done.scalars += len(log.view.pending.tag)
     done.left += len(found.damage)
+
+
+def _readable(blocks: Iterator[Block], done: Repaired) -> Iterator[Block]:
+    """Give the blocks of a file as far as it can be read."""
+    try:
+        yield from blocks
+    except OSError:
+        done.left += 1
 
 
 def _entries(block: Block, bad: set[int]) -> Iterator[tuple[int, Entry]]:
@@ -143,13 +159,15 @@ def _copy_embeddings(run: Path, work: Path, done: Repaired) -> None:
     """Copy the embeddings whose files are all good, and name them in a new configuration."""
     try:
         entries = decode_config((run / CONFIG).read_text(encoding="utf-8"))
-    except (FileNotFoundError, FormatError, UnicodeDecodeError):
+    except (OSError, FormatError, UnicodeDecodeError):
         return
     good = ""
     for entry in entries:
-        (work / CONFIG).write_text(good + encode_entry(entry), encoding="utf-8")
-        files = [path for path in (entry.tensor_path, entry.metadata_path, entry.sprite_path) if path]
-        if all(_copy_file(run, path, work) for path in files) and not _problems(work):
+        files = _files(run, entry, work)
+        if files and not problem_of_embedding(run, entry):
+            for source, target in files:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
             good += encode_entry(entry)
             done.embeddings += 1
         else:
@@ -157,17 +175,16 @@ def _copy_embeddings(run: Path, work: Path, done: Repaired) -> None:
     (work / CONFIG).write_text(good, encoding="utf-8")
 
 
-def _copy_file(run: Path, path: str, work: Path) -> bool:
-    """Copy a file that a configuration names, if it is there and inside the run."""
-    source, target = (run / path).resolve(), work / path
-    if not source.is_relative_to(run.resolve()) or not target.resolve().is_relative_to(work) or not source.is_file():
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    return True
-
-
-def _problems(run: Path) -> list[str]:
-    report = Report()
-    examine_projector(run, report)
-    return [finding.what for finding in report.findings]
+def _files(run: Path, entry: ConfigEntry, work: Path) -> list[tuple[Path, Path]]:
+    """Return the files of an embedding with the places of their copies; none if one is missing or leads outside."""
+    found = []
+    for path in filter(None, (entry.tensor_path, entry.metadata_path, entry.sprite_path)):
+        try:
+            source, target = (run / path).resolve(), work / path
+            inside = source.is_relative_to(run.resolve()) and target.resolve().is_relative_to(work)
+            if not (inside and source.is_file()):
+                return []
+        except (OSError, ValueError):  # not the path of a file at all
+            return []
+        found.append((source, target))
+    return found

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from convscope.errors import FormatError, NotFoundError, not_found
-from convscope.formats.scalars import ScalarBatch, by_tag
-from convscope.store.accessors import Accessors
+from convscope.errors import FormatError, NotFoundError, StorageError, not_found
+from convscope.formats.scalars import ScalarBatch
+from convscope.store.accessors import DECODERS, Accessors
+from convscope.store.chain import Chain
+from convscope.store.decoded import Decoded
 from convscope.store.embeddings import ProjectorEmbedding, read_embeddings
-from convscope.store.index import Index, standing
+from convscope.store.index import Index
 from convscope.store.journal import SUFFIX, journal_name
-from convscope.store.reader import EventFile
+from convscope.store.reader import EventFile, ReplacedError
 from convscope.store.records import Record
 from convscope.store.recovery import read_journal
 from convscope.store.remote import Mirror, is_remote
-from convscope.store.results import Entry, Location, Scalars
+from convscope.store.results import Entry, Scalars
+from convscope.store.series import standing
 from convscope.store.sidecar import read_sidecar, write_sidecar
 
 MARK = "tfevents"
+_JOURNALS = "events.out.pending."
 _SWITCH = "CONVSCOPE_SIDECAR"
 _WORTH_A_SIDECAR = 1 << 20  # bytes of events read beyond the last one
-T = TypeVar("T")
 
 
 class Run(Accessors):
@@ -61,15 +64,16 @@ class Run(Accessors):
         self.name = name or Path(path).name or str(self.path)
         self._sidecar = sidecar and os.environ.get(_SWITCH, "") != "0"
         self._covered: int | None = None
-        self._in_order = True
         self._lock = threading.RLock()
-        self._index = Index()
+        self._plugins: dict[str, str] = {}
+        self._indices: dict[str, Index] = {}
         self._files: dict[str, EventFile] = {}
         self._known: dict[str, int] = {}
         self._pending: dict[str, ScalarBatch] = {}
+        self._chain: Chain | None = None
         self._faults: dict[str, str] = {}
         self._unread_embeddings: list[str] = []
-        self._known_values: dict[tuple[str, str], dict[Location, Any]] = {}
+        self._decoded_values = Decoded()
         self.refresh()
 
     def __repr__(self) -> str:
@@ -80,70 +84,100 @@ class Run(Accessors):
         if self._mirror is not None:
             self._mirror.refresh()
         with self._lock:
-            found = dict(_event_files(self.path))
-            names = set(found)
             before = self._position()
+            self._faults.clear()
+            found = self._list()
+            names = set(found)
             replaced = any(found.get(name) != known for name, known in self._known.items())
             if replaced:
                 self._forget()  # a file is gone, or another one has its name: what was read of it counts no more
-            self._known = {name: identity for name, identity in found.items() if not name.endswith(SUFFIX)}
-            self._faults.clear()
+            self._known = {name: identity for name, identity in found.items() if not is_journal(name)}
             if self._covered is None:
                 self._open_sidecar()
-            for name in sorted(self._known):
-                try:
-                    self._read(name, journal_name(name) in names)
-                except OSError as error:
-                    self._faults[name] = f"{name}: cannot be read ({error.strerror or error})"
+            try:
+                self._read_all(names)
+            except ReplacedError:  # a file was written anew under its name
+                self._forget()
+                self._read_all(names)
+                replaced = True
             self._leave_sidecar()
-            return replaced or self._position() != before
+            changed = replaced or self._position() != before
+            if changed:
+                self._chain = None
+            return changed
+
+    def _list(self) -> dict[str, int]:
+        """Return the event files and journals; where they cannot be listed just now, those that were known."""
+        try:
+            return dict(_event_files(self.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}  # the directory is gone
+        except OSError as error:
+            self._faults[""] = f"{self.path} cannot be listed ({error.strerror or error})"
+            return self._known | dict.fromkeys(map(journal_name, self._known), 0)
 
     def _open_sidecar(self) -> None:
         """Begin with what the sidecar knows, if there is one that fits."""
         found = read_sidecar(self.path, self._known) if self._sidecar and self._known else None
         if found is not None:
-            self._index, self._files = found
+            self._indices, self._files, self._plugins = found
         self._covered = self._bytes_read()
 
     def _leave_sidecar(self) -> None:
-        """Write a sidecar where much has been read since the last one, in the order in which a new reader would."""
+        """Write a sidecar where much has been read since the last one."""
         covered, read = self._covered or 0, self._bytes_read()
-        if read - covered < max(_WORTH_A_SIDECAR, covered // 4) or not (self._sidecar and self._in_order):
+        if not self._sidecar or read - covered < max(_WORTH_A_SIDECAR, covered // 4):
             return
         self._covered = read  # also where it cannot be written: trying again soon would cost again
         if not self._faults:
-            write_sidecar(self.path, self._index, self._files)
+            write_sidecar(self.path, self._indices, self._files, self._plugins)
 
     def _bytes_read(self) -> int:
         return sum(file.cursor for file in self._files.values())
 
     def _forget(self) -> None:
-        """Start over with an empty index; what is there is read again."""
-        self._index = Index()
-        self._covered, self._in_order = 0, True
-        self._files.clear()
-        self._pending.clear()
-        self._known_values.clear()
+        """Start over with nothing; what is there is read again."""
+        self._covered = 0
+        self._chain = None
+        for known in (self._indices, self._files, self._pending, self._plugins):
+            known.clear()
+        self._decoded_values = Decoded()
 
     def _position(self) -> tuple[object, ...]:
-        cursors = [(name, file.cursor, len(file.problems)) for name, file in self._files.items()]
-        pending = [(name, len(batch.tag)) for name, batch in self._pending.items()]
+        cursors = {name: (file.cursor, len(file.problems)) for name, file in self._files.items()}
+        pending = {name: len(batch.tag) for name, batch in self._pending.items()}
         return cursors, pending, dict(self._faults)
+
+    def _read_all(self, names: set[str]) -> None:
+        for name in sorted(self._known):
+            try:
+                self._read(name, journal_name(name) in names)
+            except OSError as error:
+                self._faults[name] = f"{name}: cannot be read ({error.strerror or error})"
 
     def _read(self, name: str, has_journal: bool) -> None:
         file = self._files.setdefault(name, EventFile(self.path / name))
+        index = self._indices.setdefault(name, Index(plugins=self._plugins))
         limit, pending = self._journal(name) if has_journal else (None, None)
         if limit is not None and limit < file.cursor:
             return  # the writer is just now telling its journal what it has written
-        before = file.cursor
         for block in file.read(limit):
-            self._index.add(block, file.note)
-        if file.cursor > before and any(other.cursor for later, other in self._files.items() if later > name):
-            self._in_order = False
+            index.add(block, file.note)
         if pending is None or not len(pending.tag):
             self._pending.pop(name, None)
         else:
             self._pending[name] = pending
+
+    def _now(self) -> Chain:
+        """Return what is known, in the order of the files' names, each with what waits in its journal."""
+        if self._chain is None:
+            parts = []
+            for name in sorted(self._indices):
+                parts.append(self._indices[name])
+                if name in self._pending:
+                    parts.append(Index.of_batch(self._pending[name]))
+            self._chain = Chain(parts)
+        return self._chain
 
     def _journal(self, name: str) -> tuple[int | None, ScalarBatch | None]:
         """Return how far the event file counts and what its journal holds besides."""
@@ -161,13 +195,8 @@ class Run(Accessors):
     def tags(self, kind: str | None = None) -> dict[str, list[str]]:
         """Return the tags of each kind (or of one), in order of first appearance."""
         with self._lock:
-            known = dict(self._index.kinds())
-            scalars = dict.fromkeys(known.get("scalar", []))
-            for batch in self._pending.values():
-                scalars.update(dict.fromkeys(tag for tag, _ in by_tag(batch)))
-            if scalars:
-                known = {"scalar": list(scalars), **{name: tags for name, tags in known.items() if name != "scalar"}}
-            return known if kind is None else {kind: known.get(kind, [])}
+            known = self._now().kinds()
+        return known if kind is None else {kind: known.get(kind, [])}
 
     def scalars(self, tag: str, points: str = "current") -> Scalars:
         """Return a curve.
@@ -183,13 +212,8 @@ class Run(Accessors):
         """
         with self._lock:
             self._check("scalar", tag)
-            series = self._index.scalars.get(tag)
-            parts = [series.columns()] if series is not None else []
-            for batch in self._pending.values():
-                found = [rows for name, rows in by_tag(batch) if name == tag]
-                parts += [[batch.step[rows], batch.wall_time[rows], batch.value[rows]] for rows in found]
-            columns = parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
-            cuts = [] if series is None else series.cuts
+            series = self._now().scalars(tag)
+            columns, cuts = ([], []) if series is None else (series.columns(), list(series.cuts))
         if not cuts and points == "current":
             return Scalars(*columns)
         keep = standing(columns[0], cuts, points)
@@ -200,10 +224,10 @@ class Run(Accessors):
         if kind == "scalar":
             return self.scalars(tag, points).step
         with self._lock:
-            is_record = tag not in self._index.places.get(kind, {})
-        found = self.entries(kind, tag) if is_record else self._places(kind, tag, points)
-        if not found:
-            self._check(kind, tag)
+            is_record = self._now().places(kind, tag) is None
+            found = self._now().records(points).get((kind, tag), []) if is_record else self._places(kind, tag, points)
+            if not found:
+                self._check(kind, tag)
         return np.array([item.step for item in found], np.int64)
 
     def frame(self, tag: str = "", points: str = "current") -> Any:
@@ -228,23 +252,19 @@ class Run(Accessors):
     def _places(self, kind: str, tag: str, points: str) -> list[Any]:
         with self._lock:
             self._check(kind, tag)
-            found: list[Any] = self._index.places[kind][tag].standing(points)
-            return found
+            known = self._now().places(kind, tag)
+        return [] if known is None else known.standing(points)
 
-    def _decoded(self, kind: str, tag: str, points: str, decode: Callable[[Location], T]) -> list[T]:
-        """Return the values of a tag, each decoded once."""
+    def _decoded(self, kind: str, tag: str, points: str) -> list[Any]:
+        """Return the values of a tag, each decoded once; those that cannot be are told by :attr:`problems`."""
         places = self._places(kind, tag, points)
         with self._lock:
-            known = self._known_values.setdefault((kind, tag), {})
-            for place in places:
-                if place not in known:
-                    known[place] = decode(place)
-            return [known[place] for place in places]
+            return self._decoded_values.values(kind, tag, places, DECODERS[kind])
 
     def entries(self, kind: str | None = None, tag: str | None = None) -> list[Entry]:
         """Return what the log says about records, in the order in which they were committed."""
         with self._lock:
-            entries = self._index.entries.standing()
+            entries = self._now().entries.standing()
         return [entry for entry in entries if kind in (None, entry.kind) and tag in (None, entry.tag)]
 
     def record(self, entry: Entry | str) -> Record:
@@ -252,7 +272,7 @@ class Run(Accessors):
         if isinstance(entry, Entry):
             return Record(self.path, entry)
         with self._lock:
-            known = {item.id: item for item in self._index.entries.items}
+            known = {item.id: item for item in self._now().entries.items}
         if entry not in known:
             raise not_found("record", entry, known, f"run {self.name!r}")
         return Record(self.path, known[entry])
@@ -276,20 +296,18 @@ class Run(Accessors):
     def problems(self) -> list[str]:
         """What could not be read: the file, the byte, and what was skipped."""
         with self._lock:
-            damaged = [problem for file in self._files.values() for problem in file.problems]
+            damaged = [problem for name in sorted(self._files) for problem in self._files[name].problems]
+            damaged += self._decoded_values.faults.values()
             return damaged + list(self._faults.values()) + self._unread_embeddings
 
     @property
     def last_wall_time(self) -> float | None:
         """When the last value was logged, in seconds since 1970; ``None`` for an empty run."""
         with self._lock:
-            times = [float(batch.wall_time.max()) for batch in self._pending.values()]
-            known = self._index.last_wall_time
-            return max([*times, *([] if known is None else [known])], default=None)
+            return self._now().last_wall_time
 
     def _check(self, kind: str, tag: str) -> None:
-        series = (self._index.scalars if kind == "scalar" else self._index.places.get(kind, {})).get(tag)
-        if series is not None and series.stands():
+        if self._now().stands(kind, tag):
             return
         known = self.tags(kind)[kind]
         if tag not in known:
@@ -299,22 +317,43 @@ class Run(Accessors):
 def directory_of(path: str | Path) -> Path:
     """Return the path of a directory that must be there."""
     directory = Path(path)
-    if not directory.is_dir():
-        raise NotFoundError(f"there is no directory {str(directory)!r}; give the one a SummaryWriter has written")
+    try:
+        found = directory.is_dir()
+    except PermissionError as error:
+        raise StorageError(f"cannot look at {str(directory)!r} ({error.strerror}); make it readable") from error
+    except OSError:  # a name that is too long, a disk that does not answer
+        found = False
+    if not found:
+        raise NotFoundError(f"there is no directory {str(directory)!r:.300}; give the one a SummaryWriter has written")
     return directory
 
 
+def is_journal(name: str) -> bool:
+    """Tell whether a file of this name is a journal of ours."""
+    return name.startswith(_JOURNALS) and name.endswith(SUFFIX)
+
+
 def event_file_names(path: Path) -> list[str]:
-    """Return the names of the event files and the journals in a directory."""
-    return sorted(name for name, _ in _event_files(path))
+    """Return the names of the event files and the journals in a directory.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such directory.
+    StorageError
+        If it cannot be listed.
+    """
+    try:
+        return sorted(name for name, _ in _event_files(directory_of(path)))
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"cannot list {path} ({error.strerror or error}); make it readable") from error
 
 
 def _event_files(path: Path) -> Iterator[tuple[str, int]]:
     """Give the event files and journals of a directory, each with its inode; links are not followed."""
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if (MARK in entry.name or entry.name.endswith(SUFFIX)) and entry.is_file(follow_symlinks=False):
-                    yield entry.name, entry.inode()
-    except OSError:
-        return  # the directory is gone, or may not be listed: it has nothing new
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if (MARK in entry.name or is_journal(entry.name)) and entry.is_file(follow_symlinks=False):
+                yield entry.name, entry.inode()

@@ -14,7 +14,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from functools import reduce
@@ -26,17 +26,17 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.errors import FormatError
-from convscope.store.index import PLUGIN_KINDS, Cuts, Index, Places, Series
-from convscope.store.reader import EventFile
+from convscope.store.index import PLUGIN_KINDS, Index
+from convscope.store.reader import EventFile, ends_of
 from convscope.store.records import is_id
 from convscope.store.results import Entry, Location, Picture
+from convscope.store.series import Cuts, Places, Series
 
 NAME: Final = ".convscope-columns"
 _MAGIC: Final = b"CVSCOLS1"
 _HEAD: Final = struct.Struct("<8sQQIQQ")  # magic, bytes of the description and of the columns, their checksums
-_VERSION: Final = 1  # to be raised whenever the same event files are read differently
+_VERSION: Final = 2  # to be raised whenever the same event files are read differently
 _ALIGNMENT: Final = 64
-_SAMPLE: Final = 4096  # bytes at both ends of what was read of a file that must still be the same
 _MOST: Final = 64  # times the bytes of the event files; a larger one is none of ours
 _ABANDONED_SECONDS: Final = 3600
 _FAULTS: Final = (
@@ -51,25 +51,26 @@ _FAULTS: Final = (
     struct.error,
 )
 _SCALAR: Final = ("<i8", "<f8", "<f8")  # step, time, value
-_PLACE: Final = ("<i8", "<i8", "<i8", "<i8", "<i8", "<f8")  # file, offset, length, index, step, time
+_PLACE: Final = ("<i8", "<i8", "<i8", "<i8", "<f8")  # offset, length, index, step, time
 _SIZE: Final = ("<i8", "<i8", "<i8")  # height, width, clipped
 _ENTRY: Final = ("<i8", "<f8", "<i8")  # step, time, bytes
 
+Indices = dict[str, Index]
 Files = dict[str, EventFile]
 Columns = list[npt.NDArray[Any]]
 
 
-def write_sidecar(run: Path, index: Index, files: Files) -> bool:
-    """Write what an index knows; return whether it could be written.
+def write_sidecar(run: Path, indices: Indices, files: Files, plugins: dict[str, str]) -> bool:
+    """Write what is known of each event file; return whether it could be written. It never raises.
 
     Two that write at once do not hurt each other: each writes a file of its own and renames it.
     """
     columns: Columns = []
     try:
-        description = _describe(index, files, columns)
-    except (FormatError, OSError):
+        description = _describe(indices, files, plugins, columns)
+        text = json.dumps(description, separators=(",", ":")).encode()
+    except _FAULTS:
         return False
-    text = json.dumps(description, separators=(",", ":")).encode()
     temporary = run / f"{NAME}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with temporary.open("xb") as file:
@@ -87,8 +88,31 @@ def _sweep(run: Path) -> None:
     """Remove what readers that were killed have left."""
     for path in run.glob(f"{NAME}.tmp-*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            if _is_old(path):
                 path.unlink()
+
+
+def left_overs(run: Path) -> list[Path]:
+    """Return what readers that were killed have left half-written."""
+    return [path for path in sorted(run.glob(f"{NAME}.tmp-*")) if not _is_being_written(path)]
+
+
+def _is_being_written(path: Path) -> bool:
+    process = path.name.removeprefix(f"{NAME}.tmp-").partition("-")[0]
+    try:
+        if _is_old(path):
+            return False
+        if os.name != "nt":  # there os.kill(…, 0) would end the process
+            os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:  # the process is somebody else's, or the file is gone
+        return True
+    return True
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
 
 
 def _write(file: BinaryIO, text: bytes, columns: Columns) -> None:
@@ -110,8 +134,10 @@ def _checksum(column: npt.NDArray[Any]) -> tuple[int, int]:
     return int(np.add.reduce(words)), int(np.bitwise_xor.reduce(words))
 
 
-def read_sidecar(run: Path, names: Iterable[str]) -> tuple[Index, Files] | None:
-    """Return what a sidecar knows, with the files as far as they had been read; ``None`` where it does not fit.
+def read_sidecar(run: Path, names: Iterable[str]) -> tuple[Indices, Files, dict[str, str]] | None:
+    """Return what a sidecar knows: of each file, the files as far as they had been read, and what tensors are for.
+
+    It is ``None`` where it does not fit.
 
     Parameters
     ----------
@@ -152,30 +178,19 @@ def _aligned(size: int) -> int:
 
 
 def _fits(description: dict[str, Any], run: Path, names: list[str]) -> bool:
-    """Tell whether the sidecar says what reading the files in their order, up to some place, would say.
-
-    So only the last file may have grown, and new ones come after all others.
-    """
+    """Tell whether the files it was made from are there and begin as they did; all may have grown."""
     if (description["version"], description["forms"]) != (_VERSION, _forms()):
         return False
-    known = [file["name"] for file in description["files"]]
-    if not known or names[: len(known)] != known:
+    known = description["files"]
+    return bool(known) and {file["name"] for file in known} <= set(names) and all(_is_same(run, file) for file in known)
+
+
+def _is_same(run: Path, file: dict[str, Any]) -> bool:
+    path, cursor = run / file["name"], file["cursor"]
+    if path.stat(follow_symlinks=False).st_size < cursor:
         return False
-    for file in description["files"]:
-        path, cursor = run / file["name"], file["cursor"]
-        size = path.stat(follow_symlinks=False).st_size
-        may_grow = file["name"] == known[-1]
-        if size < cursor or not (may_grow or size == file["size"]) or _ends(path, cursor) != file["ends"]:
-            return False
-    return True
-
-
-def _ends(path: Path, cursor: int) -> list[int]:
-    """Return the checksums of the first bytes of a file and of those before ``cursor``."""
-    with path.open("rb", buffering=0) as file:
-        head = file.read(min(_SAMPLE, cursor))
-        file.seek(max(cursor - _SAMPLE, 0))
-        return [zlib.crc32(head), zlib.crc32(file.read(min(_SAMPLE, cursor)))]
+    with path.open("rb", buffering=0) as opened:
+        return bool(ends_of(opened, cursor) == file["ends"])
 
 
 def _forms() -> int:
@@ -183,50 +198,61 @@ def _forms() -> int:
     return zlib.crc32(repr([PLUGIN_KINDS, [field.name for field in fields(Index)]]).encode())
 
 
-def _describe(index: Index, files: Files, columns: Columns) -> dict[str, Any]:
-    """Return all of an index but its numbers, which are appended to ``columns``."""
+def _describe(indices: Indices, files: Files, plugins: dict[str, str], columns: Columns) -> dict[str, Any]:
+    """Return all that is known but the numbers, which are appended to ``columns``."""
     names = sorted(files)
-    number = {files[name].path: place for place, name in enumerate(names)}
     return {
         "version": _VERSION,
         "forms": _forms(),
-        "files": [
-            {"name": name, "ends": _ends(files[name].path, files[name].cursor), **files[name].memory()}
-            for name in names
-        ],
+        "plugins": plugins,
+        "files": [{"name": name, **files[name].memory(), **_index(indices[name], columns)} for name in names],
+    }
+
+
+def _index(index: Index, columns: Columns) -> dict[str, Any]:
+    return {
+        "begin": _hex(index.begin),
+        "last_wall_time": _hex(index.last_wall_time),
         "session": index.session,
-        "last_wall_time": None if index.last_wall_time is None else index.last_wall_time.hex(),
-        "plugins": index.plugins,
+        "lowest_start": index.lowest_start,
         "scalars": [[tag, *_series(series, columns)] for tag, series in index.scalars.items()],
         "places": {
-            kind: [[tag, *_places(places, number, columns)] for tag, places in known.items()]
+            kind: [[tag, *_places(places, columns)] for tag, places in known.items()]
             for kind, known in index.places.items()
         },
         "entries": _entries(index.entries, columns),
     }
 
 
+def _hex(number: float | None) -> str | None:
+    return None if number is None else number.hex()
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float.fromhex(text)
+
+
 def _series(series: Series, columns: Columns) -> list[Any]:
     columns += [column.astype(dtype, copy=False) for column, dtype in zip(series.columns(), _SCALAR, strict=True)]
-    return [len(series), series.cuts, series.session]
+    return [len(series), series.cuts, series.born, series.session]
 
 
-def _places(places: Places[Any], number: Mapping[Path, int], columns: Columns) -> list[Any]:
+def _places(places: Places[Any], columns: Columns) -> list[Any]:
     types = {type(item) for item in places.items}
     if not types <= {Picture} and not types <= {Location}:
         raise FormatError(f"a sidecar has no columns for {types}")
     pictures = types == {Picture}
     found: list[Location] = [item.location for item in places.items] if pictures else places.items
-    rows = [(number[at.path], at.offset, at.length, at.index, at.step, at.wall_time) for at in found]
+    rows = [(at.offset, at.length, at.index, at.step, at.wall_time) for at in found]
     _append(rows, _PLACE, columns)
     if pictures:
         _append([(item.height, item.width, item.clipped) for item in places.items], _SIZE, columns)
-    return [len(rows), places.cuts, places.session, pictures]
+    return [len(rows), places.cuts, places.born, places.session, pictures]
 
 
 def _entries(entries: Places[Entry], columns: Columns) -> list[Any]:
     _append([(entry.step, entry.wall_time, entry.bytes) for entry in entries.items], _ENTRY, columns)
-    return [[(entry.id, entry.kind, entry.tag) for entry in entries.items], entries.cuts, entries.session]
+    return [[(entry.id, entry.kind, entry.tag) for entry in entries.items], entries.cuts]
 
 
 def _append(rows: Sequence[tuple[float, ...]], dtypes: tuple[str, ...], columns: Columns) -> None:
@@ -234,29 +260,40 @@ def _append(rows: Sequence[tuple[float, ...]], dtypes: tuple[str, ...], columns:
     columns += [np.array(column, dtype) for column, dtype in zip(told, dtypes, strict=True)]
 
 
-def _restore(description: dict[str, Any], columns: npt.NDArray[np.uint8], run: Path) -> tuple[Index, Files]:
-    files: Files = {}
-    for known in description["files"]:
-        files[known["name"]] = EventFile(run / known["name"])
-        files[known["name"]].remember(known)
-    last = description["last_wall_time"]
-    index = Index(session=description["session"], last_wall_time=None if last is None else float.fromhex(last))
-    index.plugins.update(description["plugins"])
+def _restore(
+    description: dict[str, Any], columns: npt.NDArray[np.uint8], run: Path
+) -> tuple[Indices, Files, dict[str, str]]:
+    indices, files = Indices(), Files()
+    plugins: dict[str, str] = {**description["plugins"]}
     take = _Taker(columns)
-    for tag, count, cuts, session in description["scalars"]:
-        index.scalars[tag] = Series.of(take(count, _SCALAR), _cuts(cuts), session)
-    for kind, several in description["places"].items():
-        known = index.places.setdefault(kind, {})
-        for tag, count, cuts, session, pictures in several:
-            items = _take_places(take, count, list(files.values()), pictures)
-            known[tag] = Places(items, _cuts(cuts), session)
-    names, cuts, session = description["entries"]
+    for known in description["files"]:
+        file = files[known["name"]] = EventFile(run / known["name"])
+        file.remember(known)
+        indices[known["name"]] = _take_index(take, known, file, plugins)
+    return indices, files, plugins
+
+
+def _take_index(take: _Taker, known: dict[str, Any], file: EventFile, plugins: dict[str, str]) -> Index:
+    index = Index(
+        begin=_number(known["begin"]),
+        last_wall_time=_number(known["last_wall_time"]),
+        session=int(known["session"]),
+        lowest_start=None if known["lowest_start"] is None else int(known["lowest_start"]),
+        plugins=plugins,
+    )
+    for tag, count, cuts, born, session in known["scalars"]:
+        index.scalars[tag] = Series.of(take(count, _SCALAR), _cuts(cuts), born, session)
+    for kind, several in known["places"].items():
+        places = index.places.setdefault(kind, {})
+        for tag, count, cuts, born, session, pictures in several:
+            places[tag] = Places(_take_places(take, count, file, pictures), _cuts(cuts), born, session)
+    names, cuts = known["entries"]
     rows = zip(names, *(column.tolist() for column in take(len(names), _ENTRY)), strict=True)
     entries = [Entry(name, kind, tag, step, time, size) for (name, kind, tag), step, time, size in rows]
     if not all(is_id(entry.id) for entry in entries):
         raise FormatError("an entry that names no record")
-    index.entries = Places(entries, _cuts(cuts), session)
-    return index, files
+    index.entries = Places(entries, _cuts(cuts))
+    return index
 
 
 class _Taker:
@@ -278,13 +315,12 @@ class _Taker:
         return taken
 
 
-def _take_places(take: _Taker, count: int, files: list[EventFile], pictures: bool) -> list[Any]:
-    file, offset, length, *rest = take(count, _PLACE)
-    ends = np.array([known.cursor for known in files], np.int64)
-    if count and (file.min() < 0 or min(offset.min(), length.min()) < 0 or (offset + length > ends[file]).any()):
+def _take_places(take: _Taker, count: int, file: EventFile, pictures: bool) -> list[Any]:
+    offset, length, *rest = take(count, _PLACE)
+    if count and (min(offset.min(), length.min()) < 0 or (offset + length > file.cursor).any()):
         raise FormatError("a place outside its file")
-    columns = [column.tolist() for column in (file, offset, length, *rest)]
-    places = [Location(files[number].path, *told) for number, *told in zip(*columns, strict=True)]
+    columns = [column.tolist() for column in (offset, length, *rest)]
+    places = [Location(file.path, *told) for told in zip(*columns, strict=True)]
     if not pictures:
         return places
     sizes = zip(*(column.tolist() for column in take(count, _SIZE)), strict=True)

@@ -1,6 +1,5 @@
 // Which class was taken for which: a heat map of counts with names, and how well each class is recognised.
 
-import { choose, recordsOf } from "../lib/catalog";
 import {
   accuracy,
   type ConfusionData,
@@ -11,129 +10,63 @@ import {
   recalls,
   rowSums,
 } from "../lib/confusion";
-import { Player, toggle } from "../lib/controls";
+import { toggle } from "../lib/controls";
 import { h, isTyping, put } from "../lib/dom";
 import { count, number } from "../lib/format";
-import { empty, Frame, failed, hiddenTable, loading } from "../lib/frame";
+import { hiddenTable } from "../lib/frame";
 import { type Cell, HeatMap } from "../lib/heatmap";
-import { RecordLoader } from "../lib/loader";
-import { numberOf } from "../lib/route";
+import { type About, mounting, RecordView } from "../lib/recordview";
 import { Tooltip } from "../lib/tooltip";
-import type { RecordInfo, Source } from "../source/source";
-import type { Mount, View, ViewState } from "./view";
+import type { Source } from "../source/source";
+import type { Mount, ViewState } from "./view";
 
-const EXPLAIN =
-  "Rows are true classes, columns what they were taken for. Right answers are on the diagonal, in one colour; mistakes have another, up to the most frequent one.";
 const MOST_LISTED = 8;
 const MOST_IN_TABLE = 40;
 
-class ConfusionView implements View {
-  readonly #frame: Frame;
-  readonly #player: Player;
+const ABOUT: About<ConfusionData> = {
+  kind: "confusion_matrix",
+  view: "Confusion",
+  explain:
+    "Rows are true classes, columns what they were taken for. Right answers are on the diagonal, in one colour; mistakes have another, up to the most frequent one.",
+  nothing: [
+    "No confusion matrix yet",
+    "Log one with SummaryWriter.add_confusion_matrix, or run the demonstration:",
+    "convscope demo",
+  ],
+  fetch: fetchConfusion,
+};
+
+class ConfusionView extends RecordView<ConfusionData> {
   readonly #tooltip = new Tooltip();
-  readonly #loader = new RecordLoader<ConfusionData>();
   readonly #map = new HeatMap((cell, at) => this.#point(cell, at));
   readonly #panel = h("div", { class: "class-panel card" });
   readonly #table = h("div");
   readonly #rows = toggle(
     "Share of the row",
     false,
-    (on) => this.#set({ norm: on ? 1 : null }),
+    (on) => this.set({ norm: on ? 1 : null }),
     "Colours and numbers are shares of each true class, so that rare classes count as much as frequent ones",
   );
-  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #records: readonly RecordInfo[] = [];
-  #note = "";
 
-  constructor(
-    el: HTMLElement,
-    private readonly source: Source,
-    private state: ViewState,
-  ) {
-    this.#frame = new Frame(el);
-    this.#player = new Player("Step", (at) => this.#set({ step: this.#records[at]?.step }), 500);
-    window.addEventListener("keydown", this.#keys);
-    this.update(state);
+  constructor(el: HTMLElement, source: Source, state: ViewState) {
+    super(el, source, state, ABOUT);
   }
 
-  update(state: ViewState): void {
-    this.state = state;
-    const { route, index } = state;
-    const { run, tag, note } = choose(index, "confusion_matrix", route.params);
-    if (!run || !tag) return this.#showEmpty();
-    this.#note = note;
-    this.#records = recordsOf(run, "confusion_matrix", tag);
-    const step = numberOf(route, "step", Number.POSITIVE_INFINITY);
-    const found = this.#records.findIndex((record) => record.step === step);
-    const at = found >= 0 ? found : this.#records.length - 1;
-    this.#player.update(
-      this.#records.map((record) => record.step),
-      at,
-    );
-    this.#load(run.name, this.#records[at]);
-  }
-
-  destroy(): void {
-    window.removeEventListener("keydown", this.#keys);
-    this.#loader.stop();
-    this.#player.stop();
+  override destroy(): void {
+    super.destroy();
     this.#map.destroy();
     this.#tooltip.destroy();
   }
 
-  #set(change: Record<string, string | number | null | undefined>): void {
-    this.state.navigate(change, true);
-  }
-
-  #load(run: string, record: RecordInfo): void {
-    this.#loader.ask(run, record, {
-      fetch: (signal) => fetchConfusion(this.source, run, record.id, signal),
-      waiting: () => {
-        this.#frame.note(this.#note);
-        this.#frame.head({ view: "Confusion", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
-        put(this.#frame.tools);
-        put(this.#frame.body, loading(record.tag));
-        this.state.crumb("");
-      },
-      paint: ({ data }, fresh) => {
-        this.#paint(data, run);
-        if (fresh) this.state.ready();
-      },
-      failed: (error) => put(this.#frame.body, failed(error)),
-    });
-  }
-
-  #origin = (run: string): { run: string; colour: string } => ({
-    run,
-    colour: this.state.colours.get(run) ?? "",
-  });
-
-  #showEmpty(): void {
-    this.#loader.stop();
-    this.state.crumb("");
-    this.#frame.note();
-    this.#frame.head({ view: "Confusion", explain: EXPLAIN });
-    put(this.#frame.tools);
-    put(
-      this.#frame.body,
-      empty(
-        "No confusion matrix yet",
-        "Log one with SummaryWriter.add_confusion_matrix, or run the demonstration:",
-        "convscope demo",
-      ),
-    );
-    this.state.ready();
-  }
-
-  #paint(data: ConfusionData, run: string): void {
+  protected paint(data: ConfusionData, run: string): void {
     const byRow = this.state.route.params.norm === "1";
-    this.#frame.note(this.#note);
+    this.note();
     this.#rows.set(byRow);
-    if (!this.#rows.el.isConnected) put(this.#frame.tools, this.#rows.el, this.#player.el);
+    if (!this.#rows.el.isConnected) put(this.frame.tools, this.#rows.el, this.player.el);
     this.#head(data, run);
     if (!this.#panel.isConnected)
       put(
-        this.#frame.body,
+        this.frame.body,
         h("div", { class: "confusion-layout" }, h("div", { class: "card" }, this.#map.el), this.#panel),
         this.#table,
       );
@@ -145,12 +78,9 @@ class ConfusionView implements View {
   #head(data: ConfusionData, run: string): void {
     const total = data.counts.reduce((sum, value) => sum + value, 0);
     const share = accuracy(data);
-    this.#frame.head({
-      view: "Confusion",
+    this.head(run, {
       tag: data.record.tag,
-      ...this.#origin(run),
       step: `step ${count(data.record.step)}`,
-      explain: EXPLAIN,
       facts: [
         { name: "accuracy", value: number(share), title: "The share that was named rightly" },
         { name: "mistakes", value: count(Math.round(total - share * total || 0)) },
@@ -210,7 +140,7 @@ class ConfusionView implements View {
   }
 
   #point(cell: Cell | null, at: { x: number; y: number }): void {
-    const data = this.#loader.loaded?.data;
+    const data = this.loaded?.data;
     if (!cell || !data) return this.#tooltip.hide();
     const { names, counts } = data;
     const times = counts[cell.row * names.length + cell.column];
@@ -228,14 +158,9 @@ class ConfusionView implements View {
     );
   }
 
-  #key(event: KeyboardEvent): void {
+  protected key(event: KeyboardEvent): void {
     if (isTyping(event) || event.target instanceof HTMLInputElement || event.defaultPrevented) return;
-    if (event.key === " " && event.target === document.body) {
-      event.preventDefault();
-      return this.#player.toggle();
-    }
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) this.#player.move(by);
+    this.stepKey(event);
   }
 }
 
@@ -248,4 +173,4 @@ const bar = (share: number): HTMLElement =>
     h("i", { style: { width: `${100 * (Number.isFinite(share) ? share : 0)}%` } }),
   );
 
-export const mount: Mount = (el, source, state) => new ConfusionView(el, source, state);
+export const mount: Mount = mounting(ConfusionView);

@@ -1,29 +1,36 @@
 // How well a classifier tells each class from all others: precision against recall, and ROC.
 
-import { choose, recordsOf } from "../lib/catalog";
-import { Player, segmented } from "../lib/controls";
+import { segmented } from "../lib/controls";
 import { type ClassCurve, type CurvesData, fetchCurves, meanOf } from "../lib/curvesdata";
 import { h, isTyping, put } from "../lib/dom";
 import { count, exact, number } from "../lib/format";
-import { dot, empty, Frame, failed, hiddenTable, loading } from "../lib/frame";
-import { RecordLoader } from "../lib/loader";
+import { dot, hiddenTable } from "../lib/frame";
 import { classColour } from "../lib/palette";
-import { choiceOf, numberOf, placeOf } from "../lib/route";
+import { type About, mounting, RecordView } from "../lib/recordview";
+import { choiceOf, placeOf } from "../lib/route";
 import { Tooltip } from "../lib/tooltip";
 import { type UnitBox, type UnitCurve, UnitPlot, type UnitPoint } from "../lib/unitplot";
-import type { RecordInfo, Source } from "../source/source";
-import type { Mount, View, ViewState } from "./view";
+import type { Source } from "../source/source";
+import type { Mount, ViewState } from "./view";
 
-const EXPLAIN =
-  "How well each class is told from all others at every threshold: what is found against how much of it is right (PR), and against what is taken wrongly (ROC). The areas are those of all scores.";
 const RANGES = ["full", "corner"] as const;
 const CORNERS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 
-class CurvesView implements View {
-  readonly #frame: Frame;
-  readonly #player: Player;
+const ABOUT: About<CurvesData> = {
+  kind: "curves",
+  view: "PR and ROC",
+  explain:
+    "How well each class is told from all others at every threshold: what is found against how much of it is right (PR), and against what is taken wrongly (ROC). The areas are those of all scores.",
+  nothing: [
+    "No curves of classes yet",
+    "Log them with SummaryWriter.add_pr_curves or add_roc_curves, or run the demonstration:",
+    "convscope demo",
+  ],
+  fetch: fetchCurves,
+};
+
+class CurvesView extends RecordView<CurvesData> {
   readonly #tooltip = new Tooltip();
-  readonly #loader = new RecordLoader<CurvesData>();
   readonly #legend = h("div", { class: "class-panel card" });
   readonly #table = h("div");
   readonly #pr = new UnitPlot({ x: "recall", y: "precision" }, (point, at) => this.#point(point, at));
@@ -41,105 +48,32 @@ class CurvesView implements View {
       },
     ],
     "full",
-    (value) => this.#set({ range: value === "full" ? null : value }),
+    (value) => this.set({ range: value === "full" ? null : value }),
   );
-  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #records: readonly RecordInfo[] = [];
   #shown: readonly number[] = [];
-  #note = "";
 
-  constructor(
-    el: HTMLElement,
-    private readonly source: Source,
-    private state: ViewState,
-  ) {
-    this.#frame = new Frame(el);
-    this.#player = new Player("Step", (at) => this.#set({ step: this.#records[at]?.step }), 500);
-    window.addEventListener("keydown", this.#keys);
-    this.update(state);
+  constructor(el: HTMLElement, source: Source, state: ViewState) {
+    super(el, source, state, ABOUT);
   }
 
-  update(state: ViewState): void {
-    this.state = state;
-    const { route, index } = state;
-    const { run, tag, note } = choose(index, "curves", route.params);
-    if (!run || !tag) return this.#showEmpty();
-    this.#note = note;
-    this.#records = recordsOf(run, "curves", tag);
-    const step = numberOf(route, "step", Number.POSITIVE_INFINITY);
-    const found = this.#records.findIndex((record) => record.step === step);
-    const at = found >= 0 ? found : this.#records.length - 1;
-    this.#player.update(
-      this.#records.map((record) => record.step),
-      at,
-    );
-    this.#load(run.name, this.#records[at]);
-  }
-
-  destroy(): void {
-    window.removeEventListener("keydown", this.#keys);
-    this.#loader.stop();
-    this.#player.stop();
+  override destroy(): void {
+    super.destroy();
     this.#pr.destroy();
     this.#roc.destroy();
     this.#tooltip.destroy();
   }
 
-  #set(change: Record<string, string | number | null | undefined>): void {
-    this.state.navigate(change, true);
-  }
-
-  #load(run: string, record: RecordInfo): void {
-    this.#loader.ask(run, record, {
-      fetch: (signal) => fetchCurves(this.source, run, record.id, signal),
-      waiting: () => {
-        this.#frame.note(this.#note);
-        this.#frame.head({ view: "PR and ROC", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
-        put(this.#frame.tools);
-        put(this.#frame.body, loading(record.tag));
-        this.state.crumb("");
-      },
-      paint: ({ data }, fresh) => {
-        this.#paint(data, run);
-        if (fresh) this.state.ready();
-      },
-      failed: (error) => put(this.#frame.body, failed(error)),
-    });
-  }
-
-  #origin = (run: string): { run: string; colour: string } => ({
-    run,
-    colour: this.state.colours.get(run) ?? "",
-  });
-
-  #showEmpty(): void {
-    this.#loader.stop();
-    this.state.crumb("");
-    this.#frame.note();
-    this.#frame.head({ view: "PR and ROC", explain: EXPLAIN });
-    put(this.#frame.tools);
-    put(
-      this.#frame.body,
-      empty(
-        "No curves of classes yet",
-        "Log them with SummaryWriter.add_pr_curves or add_roc_curves, or run the demonstration:",
-        "convscope demo",
-      ),
-    );
-    this.state.ready();
-  }
-
-  #paint(data: CurvesData, run: string): void {
+  protected paint(data: CurvesData, run: string): void {
     const { route } = this.state;
     const { at, note } = placeOf(route, "class", data.classes.length, "class");
     const wanted = (route.params.q ?? "").toLocaleLowerCase();
     this.#shown = [...data.classes.keys()].filter((c) =>
       data.classes[c].name.toLocaleLowerCase().includes(wanted),
     );
-    this.#frame.note(this.#note, note);
+    this.note(note);
     this.state.crumb(at < 0 ? "" : data.classes[at].name);
     this.#range.set(choiceOf(route, "range", RANGES));
-    if (!this.#range.el.isConnected) put(this.#frame.tools, this.#range.el, this.#player.el);
+    if (!this.#range.el.isConnected) put(this.frame.tools, this.#range.el, this.player.el);
     this.#head(data, run);
     this.#layout();
     this.#draw(data, at);
@@ -148,12 +82,9 @@ class CurvesView implements View {
 
   #head({ record, classes }: CurvesData, run: string): void {
     const without = classes.filter(({ support }) => support === 0).length;
-    this.#frame.head({
-      view: "PR and ROC",
+    this.head(run, {
       tag: record.tag,
-      ...this.#origin(run),
       step: `step ${count(record.step)}`,
-      explain: EXPLAIN,
       facts: [
         { name: "classes", value: count(classes.length) },
         {
@@ -177,7 +108,7 @@ class CurvesView implements View {
         plot.el,
       );
     put(
-      this.#frame.body,
+      this.frame.body,
       h(
         "div",
         { class: "class-layout" },
@@ -262,11 +193,11 @@ class CurvesView implements View {
   }
 
   #choose(c: number, chosen: number): void {
-    this.#set({ class: c === chosen ? null : c });
+    this.set({ class: c === chosen ? null : c });
   }
 
   #point(point: UnitPoint | null, at: { x: number; y: number }): void {
-    const data = this.#loader.loaded?.data;
+    const data = this.loaded?.data;
     const one = point && data?.classes[this.#shown[point.curve]];
     if (!point || !one) return this.#tooltip.hide();
     const { index } = point;
@@ -286,16 +217,11 @@ class CurvesView implements View {
     );
   }
 
-  #key(event: KeyboardEvent): void {
-    const data = this.#loader.loaded?.data;
+  protected key(event: KeyboardEvent): void {
+    const data = this.loaded?.data;
     if (isTyping(event) || !data || event.target instanceof HTMLInputElement) return;
-    if (event.key === "Escape") return this.#set({ class: null });
-    if (event.key === " " && event.target === document.body) {
-      event.preventDefault();
-      return this.#player.toggle();
-    }
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) this.#player.move(by);
+    if (event.key === "Escape") return this.set({ class: null });
+    this.stepKey(event);
   }
 }
 
@@ -327,4 +253,4 @@ function points(one: ClassCurve): HTMLElement {
   );
 }
 
-export const mount: Mount = (el, source, state) => new CurvesView(el, source, state);
+export const mount: Mount = mounting(CurvesView);

@@ -1,31 +1,39 @@
 // The weights of a convolution as pictures: all filters of a layer on one signed scale, with their norms and flags.
-import { choose, recordsOf } from "../lib/catalog";
-import { type Control, Player, segmented, slider } from "../lib/controls";
+import { type Control, segmented, slider } from "../lib/controls";
 import { context2d, h, isTyping, put } from "../lib/dom";
 import { type FilterData, fetchFilters } from "../lib/filterdata";
 import { type Drawing, filterPixels, filterShape, largest } from "../lib/filters";
 import { count, number, times } from "../lib/format";
-import { empty, type Fact, Frame, failed, hiddenTable, loading } from "../lib/frame";
+import { type Fact, hiddenTable } from "../lib/frame";
 import { scrollerOf, VirtualGrid } from "../lib/grid";
 import { colourBar, greyBar } from "../lib/legend";
-import { RecordLoader } from "../lib/loader";
-import { boundedOf, changed, choiceOf, formatRoute, numberOf, type Place, placeOf } from "../lib/route";
+import { type About, mounting, RecordView } from "../lib/recordview";
+import { boundedOf, changed, choiceOf, formatRoute, type Place, placeOf } from "../lib/route";
 import { fitTile } from "../lib/sheet";
-import type { RecordInfo, Source } from "../source/source";
+import type { Source } from "../source/source";
 import { FilterPanel } from "./panels/filter";
-import type { Mount, View, ViewState } from "./view";
+import type { Mount, ViewState } from "./view";
 
-const EXPLAIN = "The weights of a convolution layer, drawn as pictures.";
 const TILE = 76;
 const CAPTION = 24;
 const SORTS = ["index", "norm"] as const;
 const SCALES = ["shared", "own"] as const;
 
-class FiltersView implements View {
-  readonly #frame: Frame;
+const ABOUT: About<FilterData> = {
+  kind: "filters",
+  view: "Filters",
+  explain: "The weights of a convolution layer, drawn as pictures.",
+  nothing: [
+    "No filters recorded",
+    "Inspect a model, or run the demonstration, to see its weights as pictures:",
+    "convscope demo",
+    "convscope inspect MODEL IMAGES -o RUN",
+  ],
+  fetch: fetchFilters,
+};
+
+class FiltersView extends RecordView<FilterData> {
   readonly #grid: VirtualGrid;
-  readonly #player: Player;
-  readonly #loader = new RecordLoader<FilterData>();
   readonly #panel: FilterPanel;
   readonly #table = h("div");
   readonly #legend = h("div");
@@ -35,21 +43,13 @@ class FiltersView implements View {
     "Input",
     { min: -1, max: 0, step: 1 },
     -1,
-    (i) => this.#set({ input: i < 0 ? null : i }),
+    (i) => this.set({ input: i < 0 ? null : i }),
     (i) => (i < 0 ? "strongest" : String(i)),
   );
-  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #records: readonly RecordInfo[] = [];
-  #note = "";
   #drawn = "";
 
-  constructor(
-    el: HTMLElement,
-    private readonly source: Source,
-    private state: ViewState,
-  ) {
-    this.#frame = new Frame(el);
-    this.#player = new Player("Step", (at) => this.#set({ step: this.#records[at]?.step }), 500);
+  constructor(el: HTMLElement, source: Source, state: ViewState) {
+    super(el, source, state, ABOUT);
     this.#sort = segmented(
       "Sort",
       [
@@ -57,7 +57,7 @@ class FiltersView implements View {
         { value: "norm", text: "Norm", title: "Largest L2 norm first" },
       ],
       "index",
-      (v) => this.#set({ sort: v === "index" ? null : v }),
+      (v) => this.set({ sort: v === "index" ? null : v }),
     );
     this.#scale = segmented(
       "Scale",
@@ -66,7 +66,7 @@ class FiltersView implements View {
         { value: "own", text: "Each", title: "Every filter stretched to its own largest weight" },
       ],
       "shared",
-      (v) => this.#set({ show: v === "shared" ? null : v }),
+      (v) => this.set({ show: v === "shared" ? null : v }),
     );
     this.#grid = new VirtualGrid(scrollerOf(el), {
       label: "Filters",
@@ -76,83 +76,17 @@ class FiltersView implements View {
       cell: (o, _, width) => this.#cell(o, width),
     });
     this.#panel = new FilterPanel((o) => this.#open(o));
-    window.addEventListener("keydown", this.#keys);
-    this.update(state);
   }
 
-  update(state: ViewState): void {
-    this.state = state;
-    const { route, index } = state;
-    const { run, tag, note } = choose(index, "filters", route.params);
-    if (!run || !tag) return this.#showEmpty();
-    this.#note = note;
-    this.#records = recordsOf(run, "filters", tag);
-    const step = numberOf(route, "step", Number.POSITIVE_INFINITY);
-    const found = this.#records.findIndex((record) => record.step === step);
-    const at = found >= 0 ? found : this.#records.length - 1;
-    this.#player.update(
-      this.#records.map((record) => record.step),
-      at,
-    );
-    this.#load(run.name, this.#records[at]);
-  }
-
-  destroy(): void {
-    window.removeEventListener("keydown", this.#keys);
-    this.#loader.stop();
-    this.#player.stop();
+  override destroy(): void {
+    super.destroy();
     this.#grid.destroy();
   }
 
-  #set(change: Record<string, string | number | null | undefined>): void {
-    this.state.navigate(change, true);
-  }
-
-  #load(run: string, record: RecordInfo): void {
-    this.#loader.ask(run, record, {
-      fetch: (signal) => fetchFilters(this.source, run, record.id, signal),
-      waiting: () => {
-        this.#frame.note(this.#note);
-        this.#frame.head({ view: "Filters", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
-        put(this.#frame.tools);
-        put(this.#frame.body, loading(record.tag));
-        this.state.crumb("");
-      },
-      paint: ({ data }, fresh) => {
-        this.#paint(data, run);
-        if (fresh) this.state.ready();
-      },
-      failed: (error) => put(this.#frame.body, failed(error)),
-    });
-  }
-
-  #origin = (run: string): { run: string; colour: string } => ({
-    run,
-    colour: this.state.colours.get(run) ?? "",
-  });
-
-  #showEmpty(): void {
-    this.#loader.stop();
-    this.state.crumb("");
-    this.#frame.note();
-    this.#frame.head({ view: "Filters", explain: EXPLAIN });
-    put(this.#frame.tools);
-    put(
-      this.#frame.body,
-      empty(
-        "No filters recorded",
-        "Inspect a model, or run the demonstration, to see its weights as pictures:",
-        "convscope demo",
-        "convscope inspect MODEL IMAGES -o RUN",
-      ),
-    );
-    this.state.ready();
-  }
-
-  #paint(data: FilterData, run: string): void {
+  protected paint(data: FilterData, run: string): void {
     const { route } = this.state;
     const { at, note } = this.#chosen(data);
-    this.#frame.note(this.#note, note);
+    this.note(note);
     this.state.crumb(at < 0 ? "" : String(at));
     const { input } = filterShape(data.weight);
     const deep = !data.colours && input > 1;
@@ -163,7 +97,7 @@ class FiltersView implements View {
     this.#input.el.hidden = !deep;
     // Replacing a control while it is dragged would end the drag.
     if (!this.#sort.el.isConnected)
-      put(this.#frame.tools, this.#sort.el, this.#scale.el, this.#input.el, this.#player.el, this.#legend);
+      put(this.frame.tools, this.#sort.el, this.#scale.el, this.#input.el, this.player.el, this.#legend);
     put(
       this.#legend,
       this.#own()
@@ -178,7 +112,7 @@ class FiltersView implements View {
 
   #layout(data: FilterData, run: string, filter: number): void {
     if (!this.#grid.el.isConnected)
-      put(this.#frame.body, h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el), this.#table);
+      put(this.frame.body, h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el), this.#table);
     const key = JSON.stringify([
       run,
       data.record.id,
@@ -223,10 +157,8 @@ class FiltersView implements View {
         title: "Below 1 % of the layer's largest norm",
       },
     ];
-    this.#frame.head({
-      view: "Filters",
+    this.head(run, {
       tag: record.tag,
-      ...this.#origin(run),
       step: `step ${count(record.step)}`,
       explain: this.#explain(data, input),
       facts,
@@ -268,7 +200,7 @@ class FiltersView implements View {
   #chosen = (data: FilterData): Place => placeOf(this.state.route, "ch", data.norm.length, "filter");
 
   #tile(side: number): { width: number; height: number } {
-    const data = this.#loader.loaded?.data;
+    const data = this.loaded?.data;
     const { width, height } = data ? filterShape(data.weight) : { width: 1, height: 1 };
     return fitTile([height, width], side);
   }
@@ -278,7 +210,7 @@ class FiltersView implements View {
   }
 
   #cell(o: number, cellWidth: number): HTMLElement {
-    const data = this.#loader.loaded?.data;
+    const data = this.loaded?.data;
     if (!data) return h("div");
     const { width, height } = filterShape(data.weight);
     const canvas = h("canvas", {
@@ -325,22 +257,19 @@ class FiltersView implements View {
     return h("div", { role: "listitem" }, link);
   }
 
-  #key(event: KeyboardEvent): void {
-    const data = this.#loader.loaded?.data;
+  protected key(event: KeyboardEvent): void {
+    const data = this.loaded?.data;
     if (isTyping(event) || !data) return;
     const { at: chosen } = this.#chosen(data);
     if (event.key === "Escape" && chosen >= 0) return this.#open(-1);
-    if (event.key === " " && event.target === document.body) {
-      event.preventDefault();
-      return this.#player.toggle();
-    }
+    if (event.key === " ") return this.stepKey(event);
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by || event.target instanceof HTMLInputElement) return;
-    if (chosen < 0) return this.#player.move(by);
+    if (chosen < 0) return this.stepKey(event);
     const order = this.#order(data);
     const next = order[order.indexOf(chosen) + by];
     if (next !== undefined) this.#open(next);
   }
 }
 
-export const mount: Mount = (el, source, state) => new FiltersView(el, source, state);
+export const mount: Mount = mounting(FiltersView);

@@ -1,23 +1,23 @@
 // The feature maps of one picture stacked to a volume, or side by side as tiles.
 import { AxisLabels } from "../gl/axes";
 import { type Mode, VolumeScene } from "../gl/volume";
-import { choose, recordsOf } from "../lib/catalog";
 import { COLOUR_MAPS, type ColourMap, table } from "../lib/colour";
 import { type Control, segmented, select, slider } from "../lib/controls";
 import { h, isTyping, put } from "../lib/dom";
 import { count, number, times } from "../lib/format";
-import { empty, Frame, failed, loading } from "../lib/frame";
+import { failed } from "../lib/frame";
 import { VirtualGrid } from "../lib/grid";
 import { colourBar } from "../lib/legend";
-import { RecordLoader } from "../lib/loader";
-import { boundedOf, choiceOf, numberOf, type Place, placeOf } from "../lib/route";
+import type { Loaded } from "../lib/loader";
+import { type About, mounting, RecordView } from "../lib/recordview";
+import { boundedOf, choiceOf, type Place, placeOf } from "../lib/route";
 import { PictureCache } from "../lib/sheet";
 import { fetchVolume, type VolumeData } from "../lib/volumedata";
 import { arrange, layerRange, shrink, type Voxels } from "../lib/voxels";
-import type { RecordInfo, Source } from "../source/source";
+import type { Source } from "../source/source";
 import { mapCell } from "./panels/mapcell";
 import { VolumePanel } from "./panels/volume";
-import type { Mount, View, ViewState } from "./view";
+import type { Mount, ViewState } from "./view";
 
 const SHOWS = ["volume", "maps"] as const;
 const MODES: readonly Mode[] = ["composite", "maximum"];
@@ -25,12 +25,22 @@ const SCALES = ["layer", "each"] as const;
 const LEVELS = { threshold: 0.1, opacity: 0.5 } as const;
 const TILE = 92;
 const CAPTION = 20;
-const EXPLAIN =
-  "The feature maps that one picture causes in a layer, stacked by channel. Bright voxels are strong activations; the framed plane is the channel shown beside.";
 
-class VolumeView implements View {
-  readonly #frame: Frame;
-  readonly #loader = new RecordLoader<VolumeData>();
+const ABOUT: About<VolumeData> = {
+  kind: "volume",
+  view: "Volume",
+  explain:
+    "The feature maps that one picture causes in a layer, stacked by channel. Bright voxels are strong activations; the framed plane is the channel shown beside.",
+  nothing: [
+    "No volume yet",
+    "Record a layer's feature maps for a picture:",
+    "convscope demo",
+    "convscope inspect MODEL IMAGES -o RUN",
+  ],
+  fetch: fetchVolume,
+};
+
+class VolumeView extends RecordView<VolumeData> {
   readonly #pictures = new PictureCache();
   readonly #host = h("div", {
     class: "scene night",
@@ -49,21 +59,15 @@ class VolumeView implements View {
   readonly #colour: Control<ColourMap>;
   readonly #threshold: ReturnType<typeof slider>;
   readonly #opacity: ReturnType<typeof slider>;
-  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #note = "";
   #scene: VolumeScene | undefined;
   #voxels: Voxels | undefined;
   #arranged = "";
   #gridKey = "";
 
-  constructor(
-    el: HTMLElement,
-    private readonly source: Source,
-    private state: ViewState,
-  ) {
-    this.#frame = new Frame(el);
+  constructor(el: HTMLElement, source: Source, state: ViewState) {
+    super(el, source, state, ABOUT);
     const set = (key: string, usual: string) => (value: string) =>
-      this.state.navigate({ [key]: value === usual ? null : value }, true);
+      this.set({ [key]: value === usual ? null : value });
     this.#show = segmented(
       "Show",
       [
@@ -102,17 +106,17 @@ class VolumeView implements View {
       "Threshold",
       { min: 0, max: 0.95, step: 0.01 },
       LEVELS.threshold,
-      (v) => this.state.navigate({ threshold: v }, true),
+      (v) => this.set({ threshold: v }),
       share,
     );
     this.#opacity = slider(
       "Opacity",
       { min: 0.02, max: 1, step: 0.02 },
       LEVELS.opacity,
-      (v) => this.state.navigate({ opacity: v }, true),
+      (v) => this.set({ opacity: v }),
       share,
     );
-    const scene = { see: (place: number) => this.state.navigate({ ch: place }, true) };
+    const scene = { see: (place: number) => this.set({ ch: place }) };
     this.#panel = new VolumePanel(source, this.#pictures, scene.see);
     this.#grid = new VirtualGrid(this.#gridHost, {
       label: "Feature maps",
@@ -121,90 +125,39 @@ class VolumeView implements View {
       gap: 12,
       cell: (place, _, width) => this.#cell(place, width),
     });
-    window.addEventListener("keydown", this.#keys);
-    this.update(state);
   }
 
-  update(state: ViewState): void {
-    this.state = state;
-    const { route, index } = state;
-    const { run, tag, note } = choose(index, "volume", route.params);
-    if (!run || !tag) return this.#showEmpty();
-    this.#note = note;
-    const records = recordsOf(run, "volume", tag);
-    const record =
-      records.find(({ step }) => step === numberOf(route, "step", Number.NaN)) ?? records[records.length - 1];
-    this.#load(run.name, record);
-  }
-
-  destroy(): void {
-    window.removeEventListener("keydown", this.#keys);
-    this.#loader.stop();
+  override destroy(): void {
+    super.destroy();
     this.#grid.destroy();
     this.#scene?.destroy();
     this.#panel.destroy();
     this.#pictures.clear();
   }
 
-  #showEmpty(): void {
-    this.#loader.stop();
-    this.state.crumb("");
-    this.#frame.note();
-    this.#frame.head({ view: "Volume", explain: EXPLAIN });
-    put(this.#frame.tools);
-    put(
-      this.#frame.body,
-      empty(
-        "No volume yet",
-        "Record a layer's feature maps for a picture:",
-        "convscope demo",
-        "convscope inspect MODEL IMAGES -o RUN",
-      ),
-    );
-    this.state.ready();
+  protected override present({ data, run }: Loaded<VolumeData>, fresh: boolean): void {
+    if (!fresh) return this.paint(data, run);
+    this.#arranged = "";
+    this.#panel.open(data, run);
+    this.paint(data, run);
+    // Two frames: the first draws, the second is after it reached the screen.
+    requestAnimationFrame(() => requestAnimationFrame(() => this.state.ready()));
   }
-
-  #load(run: string, record: RecordInfo): void {
-    this.#loader.ask(run, record, {
-      fetch: (signal) => fetchVolume(this.source, run, record.id, signal),
-      waiting: () => {
-        this.#frame.note(this.#note);
-        this.#frame.head({ view: "Volume", tag: record.tag, ...this.#origin(run), explain: EXPLAIN });
-        put(this.#frame.tools);
-        put(this.#frame.body, loading(record.tag));
-        this.state.crumb("");
-      },
-      paint: ({ data }, fresh) => {
-        if (!fresh) return this.#paint(data, run);
-        this.#arranged = "";
-        this.#panel.open(data, run);
-        this.#paint(data, run);
-        // Two frames: the first draws, the second is after it reached the screen.
-        requestAnimationFrame(() => requestAnimationFrame(() => this.state.ready()));
-      },
-      failed: (error) => put(this.#frame.body, failed(error)),
-    });
-  }
-
-  #origin = (run: string): { run: string; colour: string } => ({
-    run,
-    colour: this.state.colours.get(run) ?? "",
-  });
 
   #place = (data: VolumeData): Place => placeOf(this.state.route, "ch", data.order.length, "place");
 
-  #paint(data: VolumeData, run: string): void {
+  protected paint(data: VolumeData, run: string): void {
     const { route } = this.state;
     const { at, note } = this.#place(data);
     const place = Math.max(0, at);
-    this.#frame.note(this.#note, note);
+    this.note(note);
     this.state.crumb(at < 0 ? "" : `channel ${data.order[at]}`);
     const show = choiceOf(route, "show", SHOWS);
     const scale = choiceOf(route, "scale", SCALES);
     this.#tools(show);
     this.#head(data, run);
     if (!this.#main.isConnected)
-      put(this.#frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
+      put(this.frame.body, h("div", { class: "scene-layout" }, this.#main, this.#panel.el));
     put(this.#main, show === "volume" ? this.#host : this.#gridHost);
     if (show === "maps" && !this.#grid.el.isConnected) put(this.#gridHost, this.#grid.el);
     const arrangement = `${data.record.id}/${scale}`;
@@ -231,10 +184,10 @@ class VolumeView implements View {
     const wanted = [this.#show, ...controls].map((control) => control.el);
     // Replacing a control while it is dragged would end the drag.
     if (
-      wanted.some((el, i) => this.#frame.tools.children[i] !== el) ||
-      this.#frame.tools.children.length !== wanted.length
+      wanted.some((el, i) => this.frame.tools.children[i] !== el) ||
+      this.frame.tools.children.length !== wanted.length
     )
-      put(this.#frame.tools, ...wanted);
+      put(this.frame.tools, ...wanted);
   }
 
   #level = (key: keyof typeof LEVELS): number => boundedOf(this.state.route, key, LEVELS[key], 0, 1);
@@ -254,12 +207,9 @@ class VolumeView implements View {
   #head(data: VolumeData, run: string): void {
     const { record, volume, picture } = data;
     const [low, high] = layerRange(volume);
-    this.#frame.head({
-      view: "Volume",
+    this.head(run, {
       tag: record.tag,
-      ...this.#origin(run),
       step: picture,
-      explain: EXPLAIN,
       facts: [
         { name: "channels × rows × columns", value: times(volume.channels, volume.height, volume.width) },
         {
@@ -335,23 +285,23 @@ class VolumeView implements View {
     Math.min(3 * width, (width * (this.#voxels?.height ?? 1)) / (this.#voxels?.width ?? 1));
 
   #cell(place: number, width: number): HTMLElement {
-    const [data, voxels] = [this.#loader.loaded?.data, this.#voxels];
+    const [data, voxels] = [this.loaded?.data, this.#voxels];
     if (!data || !voxels) return h("div");
     return mapCell(data, voxels, place, this.#map(), [width, this.#mapHeight(width)], {
-      see: () => this.state.navigate({ ch: place }, true),
+      see: () => this.set({ ch: place }),
       read: (channel, row, column, value) => this.#panel.read(channel, row, column, value),
     });
   }
 
-  #key(event: KeyboardEvent): void {
-    const data = this.#loader.loaded?.data;
+  protected key(event: KeyboardEvent): void {
+    const data = this.loaded?.data;
     if (isTyping(event) || !data || event.target === this.#host || event.target instanceof HTMLInputElement)
       return;
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
     const place = Math.max(0, this.#place(data).at) + by;
-    if (place >= 0 && place < data.order.length) this.state.navigate({ ch: place }, true);
+    if (place >= 0 && place < data.order.length) this.set({ ch: place });
   }
 }
 
-export const mount: Mount = (el, source, state) => new VolumeView(el, source, state);
+export const mount: Mount = mounting(VolumeView);
