@@ -342,7 +342,7 @@ def test_kinds_of_our_own_do_not_get_in_the_way(server: Server, name: str, run: 
         assert not tags & set(server.ask(f"plugin/{plugin}/tags")[name]) - set(run.tags("pr_curve")["pr_curve"])
 
 
-def test_a_server_follows_a_run_that_grows(request: pytest.FixtureRequest, loader: str, tmp_path: Path) -> None:
+def test_a_server_follows_a_run_that_grows(loader: str, tmp_path: Path) -> None:
     with serving(tmp_path, fast=loader == "fast") as server, SummaryWriter(tmp_path / "growing") as writer:
         for count in (1, 2):
             writer.add_scalar("loss", count, count)
