@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, Route, expect, sync_playwright
 
 import browser as finder
 from convscope import Run, SummaryWriter
@@ -70,14 +70,28 @@ def open_view(page: Page, server: RunningServer, address: str = "") -> None:
     ready(page)
 
 
+def settled(element: Locator) -> FloatRect:
+    """Where an element is once it stays there: a page that has just got its data may lay itself out anew.
+
+    A grid that learns its width makes its cells anew, so an element may vanish between two looks.
+    """
+    end, before = time.monotonic() + WAIT / 1000, None
+    while time.monotonic() < end:
+        now = element.bounding_box()
+        if now is not None and now == before:
+            return now
+        before = now
+        element.page.wait_for_timeout(100)
+    raise AssertionError(f"{element} did not come to rest")
+
+
 def ink(page: Page, selector: str) -> int:
     """How many colours a canvas shows on the page: an empty one shows a single one."""
     canvas = page.locator(selector).first
     expect(canvas).to_be_visible()
-    page.wait_for_timeout(300)  # a page that has just got its data may lay itself out anew
+    settled(canvas)
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    assert box is not None
+    box = settled(canvas)
     shown = page.screenshot(clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]})
     pixels = np.asarray(Image.open(BytesIO(shown)).convert("RGB")).reshape(-1, 3)
     return len(np.unique(pixels, axis=0))
@@ -218,8 +232,7 @@ def test_all_points_of_an_embedding_are_in_sight(page: Page, server: RunningServ
     page.set_viewport_size({"width": width, "height": 844})
     open_view(page, server, "#/embedding?draw=dots")
     page.wait_for_timeout(500)
-    box = page.locator("canvas.gl").bounding_box()
-    assert box is not None
+    box = settled(page.locator("canvas.gl"))
     shown = page.screenshot(
         clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}, full_page=True
     )
@@ -384,8 +397,7 @@ def test_filters_keep_their_shape_and_the_colours_of_a_bgr_network(page: Page, t
     with serve(tmp_path, port=0) as server:
         open_view(page, server, "#/filters")
         canvas = page.get_by_role("img", name="filter 0", exact=True)
-        box = canvas.bounding_box()
-        assert box is not None
+        box = settled(canvas)
         assert box["height"] == pytest.approx(3 * box["width"], rel=0.05)
         pixel = canvas.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]")
         assert pixel == [128, 128, 255, 255]
