@@ -20,9 +20,12 @@ from typing import Final
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
+from sklearn.datasets import load_sample_image
 
 from browser import FLAGS, find
 from convscope.demo import DemoOptions, run_demo
+from convscope.jobs.live import LiveModel
+from convscope.nets.torch import Model
 from convscope.view import serve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -34,6 +37,11 @@ PAGES: Final = {
     "confusion": "#/confusion",
     "curves": "#/curves?range=corner",
     "filters": "#/filters?run=alexnet",
+    "filters-similarity": "#/filters?run=alexnet&sort=similarity&ch=37",
+    "filters-health": "#/filters?run=mnist/training&health=1&ch=0",
+    "filters-compare": "#/filters?run=mnist/training&with=mnist/training&layer=conv1&at=0",
+    "maps": "#/maps?run=alexnet",
+    "map": "#/maps?run=alexnet&tag=features.3+@+cat+(5)&ch=12&after=1&overlay=0.8",
     "layer": "#/layer?run=alexnet&tag=features.6",
     "channel": "#/layer?run=alexnet&tag=features.6&ch=0",
     "embedding": "#/embedding",
@@ -64,6 +72,24 @@ def all_pictures(browser: Browser, url: str, size: str, folder: Path) -> None:
         for name, address in PAGES.items():
             picture(page, url + address, folder / f"{name}-{theme}.webp")
         context.close()
+
+
+def live_pictures(browser: Browser, folder: Path) -> None:
+    """Hand a photograph to an attached AlexNet, and take the page it is shown on in both themes."""
+    photograph = BytesIO()
+    Image.fromarray(load_sample_image("flower.jpg")).save(photograph, "JPEG", quality=95)
+    handed = {"name": "flower.jpg", "mimeType": "image/jpeg", "buffer": photograph.getvalue()}
+    with serve(port=0, live=LiveModel(Model("alexnet"))) as server:
+        for theme in ("light", "dark"):
+            page = browser.new_page(
+                viewport={"width": 1440, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+            )
+            page.goto(f"{server.url}#/filters?tag=features.3")
+            page.set_input_files("[data-testid=live-file]", files=[handed])
+            page.wait_for_selector("[data-testid=live-status] .live-card")
+            picture(page, page.url, folder / f"live-{theme}.webp")
+            page.get_by_role("button", name="Forget flower.jpg").click()
+            page.close()
 
 
 def damaged(run: Path, folder: Path) -> Path:
@@ -114,6 +140,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
         all_pictures(browser, server.url, "wide", PICTURES)
         all_pictures(browser, server.url, "narrow", ROOT / "runs" / "screenshots-narrow")
+        live_pictures(browser, PICTURES)
         with tempfile.TemporaryDirectory() as folder:
             damaged(arguments.out / "mnist" / "training", Path(folder))
             terminal(browser, [["doctor", "training"]], Path(folder), PICTURES / "doctor.webp")

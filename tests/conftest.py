@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin on shared cores crawl
 
@@ -40,3 +45,42 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(main, "FULL", small)
         run_demo(options, Console(quiet=True))
     return out
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for the tests of a module."""
+    from playwright.sync_api import sync_playwright
+
+    import browser as finder
+
+    path = finder.find()
+    assert path, "no Chromium was found; scripts/browser.py installs one"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(finder.FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of its own; any console error or failed request fails the test, but for those a test expects."""
+    from browser_pages import WAIT
+
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    fresh = context.new_page()
+    fresh.set_default_timeout(WAIT)
+    fresh.on("console", listen)
+    fresh.on("pageerror", lambda error: complaints.append(str(error)))
+    fresh.on("response", lambda answer: complaints.append(answer.url) if answer.status >= 400 else None)
+    yield fresh
+    fresh.goto("about:blank")
+    context.close()
+    expected = ("GPU stall", "GL Driver Message", *getattr(request, "param", ()))  # the first two: software rendering
+    assert [text for text in complaints if not any(part in text for part in expected)] == []

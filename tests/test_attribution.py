@@ -14,7 +14,8 @@ from torch.nn import functional as fn
 
 from convscope.errors import InputError, NotFoundError
 from convscope.inspect.attribution import RULES, RuleReport, signed_pictures
-from convscope.nets.data import ArrayImages, FolderImages
+from convscope.nets.data import IMAGENET, ArrayImages, ImageSet
+from convscope.nets.images import image_set
 from convscope.nets.torch import Model
 
 # ---------------------------------------------------------------- networks as programs: each step (name, what, inputs)
@@ -525,17 +526,16 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
-def alexnet() -> tuple[Model, FolderImages]:
+def alexnet() -> tuple[Model, ImageSet]:
     weights = DATA / "alexnet-features" / "alexnet_features_torchvision_fp32.npz"
     photos = DATA / "imagenet-sample-images"
     if not weights.is_file() or not photos.is_dir():
         pytest.skip(f"needs real weights and photographs in {DATA}")
-    images = FolderImages(photos)
-    images.files = images.files[::31]
+    images = image_set(sorted(photos.iterdir())[::31], IMAGENET)
     return Model("alexnet", weights=weights), images
 
 
-def test_real_alexnet_on_real_photographs(alexnet: tuple[Model, FolderImages]) -> None:
+def test_real_alexnet_on_real_photographs(alexnet: tuple[Model, ImageSet]) -> None:
     model, images = alexnet
     tops = model.top_k(images, k=3)
     assert [tops[name].channels for name in tops] == [64, 192, 384, 256, 256]

@@ -11,90 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
-import browser as finder
+from browser_pages import ink, open_view, ready, settled
 from convscope import Run, SummaryWriter
 from convscope.summary import Summary
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
 VIEWS = ("Scalars", "Histograms", "Images", "Confusion", "PR and ROC", "Filters", "Layers", "Embedding", "Volume")
-WAIT = 30_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = finder.find()
-    assert path, "no Chromium was found; scripts/browser.py installs one"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(finder.FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def server(small_demo: Path) -> Iterator[RunningServer]:
     with serve(small_demo, port=0) as running:
         yield running
-
-
-@pytest.fixture
-def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of its own; any console error or failed request fails the test, but for those a test expects."""
-    complaints: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    fresh = context.new_page()
-    fresh.set_default_timeout(WAIT)
-    fresh.on("console", listen)
-    fresh.on("pageerror", lambda error: complaints.append(str(error)))
-    fresh.on("response", lambda answer: complaints.append(answer.url) if answer.status >= 400 else None)
-    yield fresh
-    fresh.goto("about:blank")
-    context.close()
-    expected = ("GPU stall", "GL Driver Message", *getattr(request, "param", ()))  # the first two: software rendering
-    assert [text for text in complaints if not any(part in text for part in expected)] == []
-
-
-def ready(page: Page) -> None:
-    page.wait_for_selector("html[data-ready='true']", timeout=WAIT)
-
-
-def open_view(page: Page, server: RunningServer, address: str = "") -> None:
-    page.goto(server.url + address)
-    ready(page)
-
-
-def settled(element: Locator) -> FloatRect:
-    """Where an element is once it stays there: a page that has just got its data may lay itself out anew.
-
-    A grid that learns its width makes its cells anew, so an element may vanish between two looks.
-    """
-    end, before = time.monotonic() + WAIT / 1000, None
-    while time.monotonic() < end:
-        now = element.bounding_box()
-        if now is not None and now == before:
-            return now
-        before = now
-        element.page.wait_for_timeout(100)
-    raise AssertionError(f"{element} did not come to rest")
-
-
-def ink(page: Page, selector: str) -> int:
-    """How many colours a canvas shows on the page: an empty one shows a single one."""
-    canvas = page.locator(selector).first
-    expect(canvas).to_be_visible()
-    settled(canvas)
-    canvas.scroll_into_view_if_needed()
-    box = settled(canvas)
-    shown = page.screenshot(clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]})
-    pixels = np.asarray(Image.open(BytesIO(shown)).convert("RGB")).reshape(-1, 3)
-    return len(np.unique(pixels, axis=0))
 
 
 def test_a_click_through_all_views(page: Page, server: RunningServer) -> None:

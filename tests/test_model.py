@@ -14,7 +14,6 @@ from torch.nn import functional as fn
 from torch.utils.checkpoint import checkpoint
 
 from convscope.errors import InputError, NotFoundError
-from convscope.inspect.filters import examine_filters
 from convscope.inspect.layers import layer_table
 from convscope.nets.data import ArrayImages, Preprocessing
 from convscope.nets.torch import Model
@@ -55,6 +54,7 @@ def test_layers_come_in_the_order_of_execution() -> None:
         ("conv2", "Conv2d", (6, 8, 6)),
         ("relu:2", "ReLU", (6, 8, 6)),
         ("drop", "Dropout", (6, 8, 6)),
+        ("mean", "Mean", (6,)),
         ("fc", "Linear", (3,)),
     ]
     conv2 = layers[3]
@@ -100,23 +100,6 @@ def test_filters() -> None:
     assert _model().filters("fc").shape == (3, 6, 1, 1)
     with pytest.raises(InputError, match=r"layer '1' \(ReLU\) has no filters"):
         model.filters("1")
-
-
-def test_health_of_filters() -> None:
-    weight = np.ones((4, 2, 3, 3), np.float32)
-    weight[1] = 1e-9
-    weight[3] *= 0.005
-    filters = examine_filters(weight, layer="conv1", network="net")
-    assert (filters.dead, filters.weak, filters.scale) == ((1,), (3,), 1.0)
-    np.testing.assert_allclose(filters.norm[0], np.sqrt(18), rtol=1e-6)
-    summary = filters.to_summary(step=3)
-    assert (summary.kind, summary.tag, summary.step) == ("filters", "conv1", 3)
-    assert summary.meta == {"layer": "conv1", "network": "net", "dead": [1], "weak": [3], "scale": 1.0}
-    assert summary.arrays["weight"].dtype == summary.arrays["norm"].dtype == np.float32
-    weight[0, 0, 0, 0] = np.nan
-    assert examine_filters(weight, layer="x").to_summary().meta["scale"] is None
-    with pytest.raises(InputError, match=r"got shape \(4, 2\)"):
-        examine_filters(np.ones((4, 2)), layer="fc")
 
 
 # ---------------------------------------------------------------- whatever is attached is detached
@@ -350,7 +333,7 @@ class Checkpointed(nn.Module):
 def test_what_a_checkpoint_computes_again_is_no_second_layer() -> None:
     torch.manual_seed(0)
     model = Model(Checkpointed(), input_shape=(1, 10, 8))
-    assert [layer.name for layer in model.layers] == ["a", "b"]
+    assert [layer.name for layer in model.layers] == ["a", "relu", "b"]
     assert model.layer("b").receptive_field.size == (5, 5)
     plain = nn.Sequential(model.network.a, nn.ReLU(), model.network.b)
     ours = model.project(IMAGES[0], "b", 1)
@@ -372,7 +355,7 @@ def test_logits_in_a_tuple_or_a_dictionary() -> None:
         model = Model(Wrapped(wrap), input_shape=(1, 10, 8))
         np.testing.assert_allclose(model.logits(IMAGES), model.activations(IMAGES, "a").mean((2, 3)), atol=1e-6)
     two = Model(Wrapped(lambda y: {"a": y, "b": y[:, :2]}), input_shape=(1, 10, 8))
-    with pytest.raises(InputError, match=r"puts out 2 tensors \(\(5, 4\), \(5, 2\)\) in a dict.*wrap it"):
+    with pytest.raises(InputError, match=r"puts out 2 tensors \(\(5, 4\), \(5, 2\)\) in a dict.*say which: output='a'"):
         two.predict(IMAGES)
 
 
@@ -387,7 +370,7 @@ class Two(nn.Module):
 
 def test_a_network_of_two_inputs_is_refused() -> None:
     for ask in (lambda: Model(Two()), lambda: Model(Two(), input_shape=(1, 10, 8)).logits(IMAGES)):
-        with pytest.raises(InputError, match=r"does not go through Two .*'y'.*wrap it into a module that takes one"):
+        with pytest.raises(InputError, match=r"does not go through Two .*'y'.*say how it is called"):
             ask()
 
 
@@ -433,5 +416,5 @@ def test_no_images_are_said() -> None:
 
 
 def test_a_missing_file_of_weights_says_what_could_be_given() -> None:
-    with pytest.raises(NotFoundError, match=r"no file of weights 'nowhere.pth'; give the path of one \(\.npz, "):
+    with pytest.raises(NotFoundError, match=r"no file of weights 'nowhere.pth'; give the path of one \(\.npy, "):
         Model("alexnet", weights="nowhere.pth")

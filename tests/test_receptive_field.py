@@ -228,7 +228,7 @@ def test_boxes_are_cut_at_the_border_only_when_asked() -> None:
     field = ReceptiveField((11, 11), (4, 4), (-2, -2))
     assert field.box(0, 54, 224, 224) == (0, 214, 9, 224)
     assert field.box(0, 54, 224, 224, clip=False) == (-2, 214, 9, 225)
-    assert field.to_json() == {"size": [11, 11], "stride": [4, 4], "start": [-2, -2], "reason": ""}
+    assert field.to_json() == {"size": [11, 11], "stride": [4, 4], "start": [-2, -2], "reason": "", "extent": None}
 
 
 class Step(nn.Module):

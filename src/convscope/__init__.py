@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from convscope.errors import ConvscopeError
     from convscope.inspect.topk import TopK
     from convscope.inspect.volume import Volume
+    from convscope.jobs.show import show
     from convscope.nets.torch import Model
     from convscope.nets.watch import watch
     from convscope.recording import SummaryWriter
     from convscope.store import Logdir, Run
     from convscope.summary import Summary
-    from convscope.view import show
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ _HOMES = {
     "SummaryWriter": "convscope.recording",
     "TopK": "convscope.inspect.topk",
     "Volume": "convscope.inspect.volume",
-    "show": "convscope.view",
+    "show": "convscope.jobs.show",
     "watch": "convscope.nets.watch",
 }
 

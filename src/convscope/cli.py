@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from rich.text import Text
 from convscope import __version__
 from convscope.console import plain
 from convscope.errors import ConvscopeError, InputError, missing_extra
+
+if TYPE_CHECKING:
+    from convscope.view.live import Live
 
 app = typer.Typer(
     name="convscope",
@@ -96,31 +99,68 @@ def demo(
 
 @app.command()
 def view(
-    logdir: Annotated[str, typer.Argument(help="A directory that holds runs, or is one; or its URL.")],
+    logdir: Annotated[
+        str | None, typer.Argument(help="A directory that holds runs, or is one; or its URL. Optional with --model.")
+    ] = None,
     port: Port = 6007,
     host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 asks for a token.")] = "127.0.0.1",
     no_open: NoOpen = False,
+    model: Annotated[
+        str, typer.Option(help="A network that looks at the pictures dropped into the page; named as for inspect.")
+    ] = "",
+    weights: Annotated[str | None, typer.Option(help="Its weights: a file, or: random.")] = None,
+    device: Annotated[str, typer.Option(help="Where it runs: cpu, cuda, cuda:1, …")] = "cpu",
+    input_shape: Annotated[str, typer.Option(help="Channels, height and width it takes: 3,224,224.")] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="A file with the names of its classes, one a line (synset_words.txt).")
+    ] = None,
 ) -> None:
-    """Show runs in the browser, and follow them as they grow."""
+    """Show runs in the browser, and follow them as they grow; with --model also what a network makes of a picture."""
     import webbrowser
 
     from convscope.view import serve
 
-    with serve(logdir, host=host, port=port) as server:
+    if not model and (weights, device, input_shape, labels) != (None, "cpu", "", None):
+        raise InputError("--weights, --device, --input-shape and --labels say more of a network; name it with --model")
+    live = attached(model, weights, device, input_shape, labels) if model else None
+    with serve(logdir, host=host, port=port, live=live) as server:
         if port not in (0, server.port):
             out.print(f"port {port} is in use; taking {server.port}")
         out.print(f"viewer: {server.url}   (Ctrl-C ends it)")
+        if live is not None:
+            out.print(plain(f"{live.name} looks at every picture that is dropped into the page"), soft_wrap=True)
         if not no_open:
             webbrowser.open(server.url)
         server.wait()
 
 
+def attached(model: str, weights: str | None, device: str, input_shape: str, labels: Path | None) -> Live:
+    """Return the network for the page of ``convscope view``."""
+    share_the_cores()
+    sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
+    try:
+        from convscope.jobs.folder import Question, open_model
+        from convscope.jobs.live import LiveModel, read_classes
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "torch", "looking at a picture") from error
+
+    classes = read_classes(labels) if labels else ()
+    question = Question(weights=weights, device=device, input_shape=shape_of(input_shape))
+    return LiveModel(open_model(model, question), classes=classes)
+
+
 @app.command()
 def inspect(
     model: Annotated[
-        str, typer.Argument(help="A network of the zoo (alexnet, mnist) or your own: package.module:function.")
+        str,
+        typer.Argument(
+            help="A network of the zoo (alexnet, torchvision:resnet18, timm:…), a file (.onnx, .pt2, .pt), or your "
+            "own: package.module:function."
+        ),
     ],
-    images: Annotated[Path, typer.Argument(help="A folder of pictures; sub-folders are classes.")],
+    images: Annotated[
+        str, typer.Argument(help="Pictures: a folder (sub-folders are classes), a file, .npy, Parquet, tar shards.")
+    ],
     out_dir: Annotated[Path, typer.Option("-o", "--out", help="The run directory to write; new.")],
     layers: Annotated[str, typer.Option(help="Layers, separated by commas; all convolutions by default.")] = "",
     top: Annotated[int, typer.Option(help="Pictures per channel.", min=1, max=100)] = 9,
@@ -133,8 +173,13 @@ def inspect(
     limit: Annotated[int | None, typer.Option(help="Look at the first so many pictures only.", min=1)] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
     input_shape: Annotated[str, typer.Option(help="Channels, height and width: 3,224,224; found by trial.")] = "",
+    maps: Annotated[int | None, typer.Option(help="Write the feature maps of so many pictures.", min=0)] = None,
+    labels: Annotated[str | None, typer.Option(help="A CSV or TSV file: which picture is of which class.")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="A file with readable names of the classes, as synset_words.txt.")
+    ] = None,
 ) -> None:
-    """Search the strongest pictures of every channel, project them back to pixels and write a run."""
+    """Write a network's layers, filters, feature maps, and each channel's strongest pictures projected back."""
     from convscope.console import Bar, bars
 
     share_the_cores()
@@ -144,8 +189,8 @@ def inspect(
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "torch", "looking inside a network") from error
 
-    names = [name.strip() for name in layers.split(",") if name.strip()] or None
-    question = Question(names, top, rule, weights, limit, device, shape_of(input_shape))
+    chosen = [name.strip() for name in layers.split(",") if name.strip()] or None
+    question = Question(chosen, top, rule, weights, limit, device, shape_of(input_shape), maps, labels, names)
     with bars(out) as progress:
         report = inspect_folder(model, images, out_dir, question, lambda label: Bar(progress, label))
     for line in [*report, f"show it with: convscope view {out_dir}"]:

@@ -52,7 +52,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind("scalar", "event", "scalars"),
         Kind("histogram", "event", "histograms"),
         Kind("image", "event", "images"),
+        Kind("architecture", "record", "network", {"parameters": "(L,) int64", "macs": "(L,) int64"}),
         Kind("filters", "record", "filters", {"weight": "(O, I, kh, kw) float32"}),
+        Kind(
+            "maps",
+            "record",
+            "maps",
+            {"map": "(C, H, W) float32", "small": "(C, h, w) uint8", "range": "(C, 2) float32"},
+            ("input",),
+        ),
         Kind(
             "topk",
             "record",

@@ -22,7 +22,8 @@ from convscope.demo.photographs import load_photographs
 from convscope.demo.stages import WORK, Ledger
 from convscope.demo.training import Recipe, save_weights, train
 from convscope.errors import DownloadError, InputError
-from convscope.jobs import record_embedding, record_filters, record_top_k, record_volumes
+from convscope.jobs.maps import record_maps
+from convscope.jobs.record import record_embedding, record_filters, record_top_k, record_volumes
 from convscope.nets import zoo
 from convscope.nets.architectures import mnist
 from convscope.nets.download import Client, Network
@@ -200,6 +201,11 @@ class _Job:
         net.load_state_dict({name: torch.from_numpy(array) for name, array in read_weights(self._weights).items()})
         return Model(net, input_shape=(1, size, size), name=NETWORK)
 
+    @staticmethod
+    def _record_network(model: Model, writer: SummaryWriter) -> None:
+        writer.add(model.architecture(), model.name)
+        record_filters(model, writer, [layer.name for layer in model.layers if layer.kind == "Conv2d"])
+
     def training(self) -> bool:
         torch.manual_seed(self._options.seed)
         net = mnist(self._digits.size)
@@ -220,7 +226,10 @@ class _Job:
     def channels(self) -> bool:
         model, images = self._model(), self._digits.test.part(0, self._scale.searched)
         with self._writer("channels") as writer:
-            record_filters(model, writer, [layer.name for layer in model.layers if layer.kind == "Conv2d"])
+            self._record_network(model, writer)
+            labels = np.asarray(images.labels)
+            firsts = [int(np.flatnonzero(labels == digit)[0]) for digit in range(self._scale.volumes)]
+            record_maps(model, images, writer, layers=None, numbers=firsts, classes=images.label_names)
             record_top_k(
                 model,
                 images,
@@ -286,8 +295,10 @@ class _Job:
             self._console.print(f"AlexNet is left out: {error}", soft_wrap=True)
             return False
         with self._writer("alexnet") as writer:
-            record_filters(model, writer, ["features.0"])
-            record_volumes(model, images, writer, layer="features.1", numbers=range(0, len(images), VIEWS_OF_EACH))
+            self._record_network(model, writer)
+            whole = range(0, len(images), VIEWS_OF_EACH)
+            record_maps(model, images, writer, layers=None, numbers=whole)
+            record_volumes(model, images, writer, layer="features.1", numbers=whole)
             record_top_k(
                 model,
                 images,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,14 +14,15 @@ from convscope.inspect.receptive_field import ReceptiveField
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network, as it was executed.
+    """One step of a network, as it was executed: a module, or a function that a module called.
 
     Attributes
     ----------
     name
-        The module's name; a module that runs again is called ``name:2``, ``name:3``.
+        The module's name; a module that runs again is called ``name:2``, ``name:3``. A function is called after itself,
+        behind the module that called it: ``layer1.0.add``, ``flatten``.
     kind
-        What it is: ``Conv2d``, ``ReLU``, ``MaxPool2d``, ``Linear`` …
+        What it is: ``Conv2d``, ``ReLU``, ``MaxPool2d``, ``Linear``, ``Add`` …
     shape
         Shape of its output for one image, ``(C, H, W)`` or ``(C,)``.
     parameters
@@ -30,6 +31,14 @@ class Layer:
         Which pixels of the input its positions see.
     macs
         Multiply-adds for one image; 0 where nothing is multiplied by weights.
+    inputs
+        Names of the layers whose outputs it takes; the image is ``""``.
+    nonlinearity
+        Name of the layer that is the non-linearity of this one: it alone stands between the tap before and the tap
+        after. Empty where none directly takes its output.
+    options
+        What JSON can hold of how it works: ``kernel``, ``stride``, ``padding``, ``dilation`` as [vertical, horizontal],
+        ``groups``.
     """
 
     name: str
@@ -38,6 +47,9 @@ class Layer:
     parameters: int
     receptive_field: ReceptiveField
     macs: int = 0
+    inputs: tuple[str, ...] = ()
+    nonlinearity: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def maps(self) -> tuple[int, int, int]:
@@ -84,6 +96,9 @@ def layer_table(layers: Sequence[Layer]) -> list[Mapping[str, Any]]:
             "receptive_field": layer.receptive_field.to_json(),
             "parameters": layer.parameters,
             "macs": layer.macs,
+            "inputs": list(layer.inputs),
+            "nonlinearity": layer.nonlinearity,
+            "options": dict(layer.options),
         }
         for layer in layers
     ]

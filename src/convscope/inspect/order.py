@@ -37,9 +37,15 @@ def by_pca(maps: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     flat = flat - flat.mean(1, keepdims=True)
     flat = flat - flat.mean(0)
-    scores, _, loadings = np.linalg.svd(flat, full_matrices=False)
-    sign = np.sign(loadings[0, np.argmax(np.abs(loadings[0]))]) or 1.0
-    return np.argsort(-sign * scores[:, 0], kind="stable")
+    if len(flat) <= flat.shape[1]:  # the smaller of the two products: the larger has no other component
+        strength, directions = np.linalg.eigh(flat @ flat.T)
+        scores = directions[:, -1] * np.sqrt(max(strength[-1], 0.0))
+        loading = directions[:, -1] @ flat
+    else:
+        loading = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+        scores = flat @ loading
+    sign = np.sign(loading[np.argmax(np.abs(loading))]) or 1.0
+    return np.argsort(-sign * scores, kind="stable")
 
 
 ORDERS: Final[Mapping[str, Order]] = {"index": by_index, "mean": by_mean, "pca": by_pca}

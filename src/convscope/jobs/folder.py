@@ -1,19 +1,24 @@
-"""Look inside a network with the pictures of a folder: the job of ``convscope inspect``."""
+"""Look inside a network with pictures: the job of ``convscope inspect``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from convscope.errors import InputError
+from convscope.inspect.topk import TopK
+from convscope.jobs.maps import record_maps
 from convscope.jobs.record import Progress, record_filters, record_top_k, record_volumes
-from convscope.nets.data import IMAGENET, FirstImages, FolderImages, Preprocessing
+from convscope.nets import zoo
+from convscope.nets.data import IMAGENET, FirstImages, ImageSet, Preprocessing
+from convscope.nets.images import image_set, skipped_sentence
 from convscope.nets.rules import find_rule
 from convscope.nets.torch import Model
-from convscope.nets.zoo import RANDOM, ZOO
 from convscope.recording import SummaryWriter
 from convscope.store import Run
 
@@ -21,6 +26,10 @@ CHECKPOINT: Final = ".top_k.checkpoint"
 MARK: Final = ".inspect.json"
 """In a run that is not finished: what it was begun with, so that the same command can go on."""
 VOLUMES: Final = 4
+MAPS: Final = 8
+MAPS_BYTES: Final = 1 << 28
+"""Feature maps of that many pictures are written unless a number is asked for, or of as many as fit into a quarter of a
+gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,12 @@ class Question:
         Where the network runs.
     input_shape
         Channels, height and width of an image; found by trial where it is ``None``.
+    maps
+        Of how many pictures the feature maps are written; ``None`` for as many as is sensible.
+    labels
+        A file that says which picture is of which class; ``None`` for the sub-folders.
+    names
+        A file with readable names of the classes, as ``synset_words.txt`` for ImageNet's.
     """
 
     layers: Sequence[str] | None = None
@@ -52,19 +67,28 @@ class Question:
     limit: int | None = None
     device: str = "cpu"
     input_shape: tuple[int, int, int] | None = None
+    maps: int | None = None
+    labels: str | None = None
+    names: str | None = None
 
 
 def inspect_folder(
-    network: str, folder: Path, out: Path, question: Question, bar: Callable[[str], Progress]
+    network: str, folder: str | Path, out: Path, question: Question, bar: Callable[[str], Progress]
 ) -> list[str]:
-    """Write filters, feature maps, top pictures and projections of a network to a run; return what there is to say.
+    """Write the architecture, filters, feature maps, top pictures and projections of a network to a run.
 
-    Everything that can be wrong with the input is found before the run is begun. Interrupted, the same call goes on.
+    Everything that can be wrong with the input is found before the run is begun. Interrupted, the same call goes on
+    after the last stage that was done, and inside the search where its last checkpoint is.
+
+    Returns
+    -------
+    list[str]
+        What there is to say.
 
     Raises
     ------
     NotFoundError, InputError
-        If the network, a layer, the rule, the folder or the device is not there, the pictures do not fit, or ``out``
+        If the network, a layer, the rule, the pictures or the device are not there, the pictures do not fit, or ``out``
         holds a run already.
     StorageError
         If the run cannot be written.
@@ -72,16 +96,33 @@ def inspect_folder(
     find_rule(question.rule)
     model = open_model(network, question)
     layers = [model.layer(name).name for name in question.layers] if question.layers else None
-    found = FolderImages(folder, model.preprocessing or fitting(model))
+    found = image_set(folder, model.preprocessing or fitting(model), labels=question.labels, label_names=question.names)
     images = FirstImages(found, question.limit or len(found))
-    convolutions = [layer.name for layer in model.layers if layer.kind == "Conv2d"]
+    convolutions = [layer.name for layer in model.layers if layer.kind.startswith("Conv") and len(layer.shape) == 3]
     if not convolutions:
         raise InputError(f"{model.name} has no convolution; there are no feature maps to look at")
     model.activations(images.images(0, 1), convolutions[0])  # fails here, before anything is written, or not at all
-    _begin(out, {"network": network, "folder": str(folder.resolve()), **asdict(question)})
+    work = _Work(out, {"network": network, "folder": str(Path(folder).resolve()), **asdict(question)})
+    count = maps_count(model, layers or convolutions, question.maps, len(images))
     with SummaryWriter(out) as writer:
-        record_filters(model, writer, convolutions)
-        record_volumes(model, images, writer, layer=convolutions[0], numbers=range(min(VOLUMES, len(images))))
+        with work.stage("network") as todo:
+            if todo:
+                writer.add(model.architecture(), model.name)
+                record_filters(model, writer, [name for name in layers or convolutions if name in convolutions])
+        with work.stage("maps") as todo:
+            if todo and count:
+                named = list(images.label_names) if _says_classes(model, images) else None
+                record_maps(
+                    model,
+                    images,
+                    writer,
+                    layers=layers,
+                    numbers=range(count),
+                    classes=named,
+                    progress=bar("feature maps"),
+                )
+                numbers = range(min(VOLUMES, len(images)))
+                record_volumes(model, images, writer, layer=convolutions[0], numbers=numbers)
         tops = record_top_k(
             model,
             images,
@@ -93,15 +134,36 @@ def inspect_folder(
             progress=bar("searching"),
             project_progress=bar("projecting back to pixels"),
         )
-    for left in (CHECKPOINT, MARK):
-        (out / left).unlink(missing_ok=True)
+        silent = [name for name in tops if name in convolutions and _never_or_always(tops[name])]
+        record_filters(model, writer, silent, activations=tops)
+    work.done()
     classes = f" in {_counted(len(images.label_names), 'class', 'classes')}" if images.label_names else ""
     channels = _counted(sum(top.channels for top in tops.values()), "channel", "channels")
     return [
         _counted(len(images), "picture", "pictures") + classes,
-        *(f"skipped {path}: {reason}" for path, reason in found.skipped.items()),
+        *([said] if (said := skipped_sentence(found)) else []),
+        f"{_counted(len(model.layers), 'layer', 'layers')}, feature maps of {_counted(count, 'picture', 'pictures')}",
         f"{channels} of {_counted(len(tops), 'layer', 'layers')}, {question.rule}",
     ]
+
+
+def maps_count(model: Model, layers: Sequence[str], wanted: int | None, images: int) -> int:
+    """Return of how many pictures the feature maps of these layers are written."""
+    if wanted is not None:
+        return min(wanted, images)
+    size = 4 * sum(prod(model.layer(name).maps) for name in layers)
+    return max(1, min(MAPS, MAPS_BYTES // max(1, size), images))
+
+
+def _says_classes(model: Model, images: ImageSet) -> bool:
+    """Whether the network tells the classes of these pictures apart, so that their names are those of its outputs."""
+    shape = model.layers[-1].shape
+    return bool(images.label_names) and shape == (len(images.label_names),)
+
+
+def _never_or_always(top: TopK) -> bool:
+    """Whether a channel was never or always positive over the pictures: that is a matter of its filter's health."""
+    return bool(((top.positive <= 0) | (top.positive >= 1)).any())
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -110,25 +172,58 @@ def _counted(number: int, one: str, many: str) -> str:
 
 def open_model(network: str, question: Question) -> Model:
     """Return the network that is asked about, with weights that were learned unless random ones are asked for."""
-    entry = ZOO.get(network)
-    if entry is not None and not entry.weights and question.weights is None:
+    entry = zoo.find(network)
+    if entry is not None and entry.to_train and question.weights is None:
         raise InputError(f"there are no trained weights of {network!r} to fetch; give some with --weights FILE, or "
                          "--weights random to look at an untrained network")  # fmt: skip
-    weights = None if entry is None and question.weights == RANDOM else question.weights
+    weights = None if entry is None and question.weights == zoo.RANDOM else question.weights
     return Model(network, weights=weights, device=question.device, input_shape=question.input_shape)
 
 
-def _begin(out: Path, about: dict[str, object]) -> None:
-    """Begin a run, or go on with one that this very call has left unfinished; another one is left alone."""
-    text = json.dumps(about, indent=1)
-    mark = out / MARK
-    if mark.is_file() and mark.read_text() == text:
-        return
-    if out.is_dir() and (mark.exists() or Run(out).tags()):
-        raise InputError(f"{out} already holds a run; remove it or choose another folder with -o")
-    with SummaryWriter(out):  # says what is wrong with the folder, if anything is
-        pass
-    mark.write_text(text)
+class _Work:
+    """A run that is being written: what it was begun with, and which stages are done, so that a second call can go on.
+
+    A run that another call has begun, or that is finished, is left alone.
+    """
+
+    def __init__(self, out: Path, about: dict[str, object]) -> None:
+        self._mark = out / MARK
+        self._about = json.loads(json.dumps(about))
+        self._done: list[str] = []
+        if (found := self._read()) is not None and found.get("about") == self._about:
+            self._done = list(found["done"])
+            return
+        if out.is_dir() and (self._mark.exists() or Run(out).tags()):
+            raise InputError(f"{out} already holds a run; remove it or choose another folder with -o")
+        with SummaryWriter(out):  # says what is wrong with the folder, if anything is
+            pass
+        self._write()
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads(self._mark.read_text())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and isinstance(found.get("done"), list) else None
+
+    def _write(self) -> None:
+        draft = self._mark.with_name(f"{MARK}.new")
+        draft.write_text(json.dumps({"about": self._about, "done": self._done}, indent=1))
+        draft.replace(self._mark)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[bool]:
+        """Say whether a stage is still to be done, and note that it is once the block ends well."""
+        todo = name not in self._done
+        yield todo
+        if todo:
+            self._done.append(name)
+            self._write()
+
+    def done(self) -> None:
+        """Leave nothing behind but the run."""
+        for left in (CHECKPOINT, MARK):
+            (self._mark.parent / left).unlink(missing_ok=True)
 
 
 def fitting(model: Model) -> Preprocessing:

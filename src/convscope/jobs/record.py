@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from convscope.embed import Projection
 from convscope.inspect.attribution import Projections, signed_pictures
-from convscope.inspect.filters import examine_filters
+from convscope.inspect.filters import Filters, examine_filters
+from convscope.inspect.health import Thresholds
 from convscope.inspect.patches import shrink, tile_size
 from convscope.inspect.topk import TopK, patches
 from convscope.inspect.volume import Volume
@@ -31,12 +32,54 @@ FRAME_EVERY: Final = 10
 CHANNELS_AT_ONCE: Final = 64
 
 
-def record_filters(model: Model, writer: SummaryWriter, layers: Sequence[str], *, step: int = 0) -> None:
-    """Write the filters of convolution layers, one record a layer."""
+def record_filters(
+    model: Model,
+    writer: SummaryWriter,
+    layers: Sequence[str],
+    *,
+    step: int = 0,
+    thresholds: Thresholds | None = None,
+    activations: Mapping[str, TopK] | None = None,
+) -> dict[str, Filters]:
+    """Write the filters of convolution layers and what is wrong with them, one record a layer.
+
+    Parameters
+    ----------
+    model, writer
+        The network, and where to write.
+    layers
+        Names of its convolutions.
+    step
+        The training step the network is at.
+    thresholds
+        From where on a filter is flagged; ``Thresholds()`` by default.
+    activations
+        What the layers' channels did over a data set, as :func:`record_top_k` returns it; filters of these layers are
+        judged by that as well.
+    """
+    found = {}
     for name in layers:
-        summary = examine_filters(model.filters(name), layer=name, network=model.name).to_summary(name, step)
-        order = "RGB" if model.preprocessing is None else model.preprocessing.order
-        writer.add(replace(summary, meta={**summary.meta, "order": order}))
+        found[name] = layer_filters(model, name, thresholds, (activations or {}).get(name))
+        writer.add(found[name], name, step)
+    return found
+
+
+def layer_filters(model: Model, name: str, thresholds: Thresholds | None = None, top: TopK | None = None) -> Filters:
+    """Return the filters of a convolution and what is wrong with them; see :func:`record_filters`."""
+    layer = model.layer(name)
+    filters = examine_filters(
+        model.filters(name),
+        layer=name,
+        network=model.name,
+        thresholds=thresholds,
+        activations=top,
+        nonlinearity=model.layer(layer.nonlinearity).kind if layer.nonlinearity else "",
+        groups=int(layer.options.get("groups", 1)),
+    )
+    about: dict[str, Any] = {"order": "RGB" if model.preprocessing is None else model.preprocessing.order}
+    if top is not None:
+        about["activations"] = {"dataset": top.dataset, "images": top.images_seen}
+    return replace(filters, about=about)
 
 
 def record_top_k(
@@ -198,9 +241,9 @@ def record_volumes(
 
 def picture_name(images: ImageSet, number: int) -> str:
     """Return what to call a picture: its path in a folder, else its class and number."""
-    files: Sequence[str] = getattr(images, "files", ())
-    if files:
-        return files[number]
+    names: Sequence[str] = getattr(images, "names", ())
+    if names:
+        return names[number]
     label = -1 if images.labels is None else int(images.labels[number])
     known = images.label_names[label] if 0 <= label < len(images.label_names) else images.name
     return f"{known} ({number})"

@@ -18,7 +18,8 @@ from convscope.inspect.attribution import Projections, Rule, RuleReport
 from convscope.inspect.topk import TopK, paste
 from convscope.nets.crops import Window, window
 from convscope.nets.data import ImageSet
-from convscope.nets.frozen import Call, Reached, forward, frozen, observed, watching_gradients
+from convscope.nets.frozen import frozen, watching_gradients
+from convscope.nets.observe import Call, Reached, forward, observed
 from convscope.nets.rules import find_rule, ruled
 from convscope.nets.search import to_tensor
 from convscope.nets.trace import Tap
@@ -75,14 +76,14 @@ def ascended(network: nn.Module, images: npt.NDArray[Any], tap: Tap, rule: Rule)
     """Run the network up to a layer, once, and hold the graph; the network and the graph are left without a trace."""
     found: list[Tensor] = []
 
-    def see(call: Call, _: nn.Module, output: Any) -> None:
+    def see(call: Call, _: object, output: Any) -> None:
         if call == tap.call:
             found.append(output if output.ndim == 4 else output[:, :, None, None])
             raise Reached
 
     with watching_gradients(), frozen(network):
         pixels = to_tensor(images, network).requires_grad_(True)  # noqa: FBT003
-        with observed(network, {tap.call[0]}, see):
+        with observed(network, {tap.call[0]}, see, functions=tap.function):
             forward(network, pixels)
         root = found[0].grad_fn if found else None
         if root is None:

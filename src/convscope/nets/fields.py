@@ -34,7 +34,7 @@ def receptive_fields(roots: Iterable[Node], image: Tensor) -> Fields:
     for node in topological(roots):
         if short_name(node) == "AccumulateGrad":
             if getattr(node, "variable", None) is image:
-                fields[node] = ReceptiveField()
+                fields[node] = ReceptiveField(extent=(0, 0, *size))
             continue
         field = _meeting(node, fields, size)
         if field is not None:
@@ -66,7 +66,8 @@ def _through(node: Node, field: ReceptiveField, size: Pair) -> ReceptiveField:
     step = STEPS.get(name)
     after = step(node, field) if step else None
     if isinstance(after, ReceptiveField):
-        return after
+        shape = output_shape(node)
+        return after.limited(shape[-2], shape[-1]) if shape is not None and len(shape) > 2 else after
     return ReceptiveField.whole(size, after or REASONS.get(name, f"{name} is not known to be local"))
 
 
@@ -144,6 +145,7 @@ def _widened(field: ReceptiveField, by: Sides) -> ReceptiveField:
         (field.size[0] + rows[0], field.size[1] + columns[0]),
         field.stride,
         (field.start[0] - rows[1], field.start[1] - columns[1]),
+        extent=field.extent,
     )
 
 

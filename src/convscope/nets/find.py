@@ -3,23 +3,124 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from convscope.errors import InputError, not_found
+from convscope.errors import InputError, NotFoundError, not_found
 from convscope.nets import zoo
 from convscope.nets.frozen import frozen
+from convscope.nets.preprocessing import Preprocessing
 from convscope.nets.trace import spare_input
 from convscope.nets.weights import read_weights
 
 _SIZES: Final = (224, 299, 32, 28, 64, 96, 8)
 
 
-def refuse_sealed(network: nn.Module) -> None:
+@dataclass(frozen=True)
+class Found:
+    """A network, and what is known of it."""
+
+    network: nn.Module
+    name: str
+    input_shape: tuple[int, int, int] | None = None
+    preprocessing: Preprocessing | None = None
+
+
+def find_network(network: Any, weights: str | Path | None = None) -> Found:
+    """Return what a user calls a network as a module that can be looked into.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing has this name.
+    InputError
+        If it is no network, or one whose layers are hidden.
+    FormatError
+        If a file does not hold what its name says.
+    """
+    if isinstance(network, str | Path):
+        found = _named(str(network), weights)
+    elif isinstance(network, nn.Module | ExportedProgram) or _is_onnx(network):
+        if weights is not None:
+            raise InputError(f"weights={str(weights)!r} are for networks given by name; this one has its own")
+        found = Found(_opened(network), getattr(network, "original_name", type(network).__name__))
+    else:
+        raise InputError(f"expected a torch.nn.Module or a name, got {type(network).__name__}")
+    _refuse_sealed(found.network)
+    shape = found.input_shape or getattr(found.network, "input_shape", None)
+    return replace(found, input_shape=shape if isinstance(shape, tuple) else None)
+
+
+def _named(name: str, weights: str | Path | None) -> Found:
+    if zoo.find(name) is not None:
+        opened = zoo.open_network(name, weights)
+        return Found(opened.network, name, opened.input_shape, opened.preprocessing)
+    suffix = Path(name).suffix.lower()
+    if suffix not in FILES:
+        return Found(from_import_path(name, weights), name)
+    if not Path(name).is_file():
+        raise NotFoundError(f"no file {name!r}; give the path of a network ({', '.join(FILES)})")
+    if weights is not None:
+        raise InputError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
+    return Found(FILES[suffix](Path(name)), Path(name).stem)
+
+
+def _opened(network: Any) -> nn.Module:
+    if isinstance(network, ExportedProgram | GraphModule):
+        from convscope.nets.exported import from_exported, is_exported
+
+        if isinstance(network, ExportedProgram) or is_exported(network):
+            return from_exported(network)
+    if isinstance(network, torch.jit.ScriptModule):
+        from convscope.nets.scripted import from_script
+
+        return from_script(network)
+    if _is_onnx(network):
+        return _onnx(network)
+    module: nn.Module = getattr(network, "_orig_mod", network)  # torch.compile hides the layers
+    return module
+
+
+def _is_onnx(network: Any) -> bool:
+    return type(network).__name__ == "ModelProto"
+
+
+def _onnx(network: Any) -> nn.Module:
+    from convscope.nets import onnx
+
+    return onnx.load(network)
+
+
+def _exported(path: Path) -> nn.Module:
+    from convscope.nets.exported import load_exported
+
+    return load_exported(path)
+
+
+def _scripted(path: Path) -> nn.Module:
+    from convscope.nets.scripted import load_script
+
+    return load_script(path)
+
+
+FILES: Final[dict[str, Callable[[Path], nn.Module]]] = {
+    ".onnx": _onnx,
+    ".pt2": _exported,
+    ".pt": _scripted,
+    ".pth": _scripted,
+    ".torchscript": _scripted,
+}
+"""Files that hold a whole network, and how they are opened."""
+
+
+def _refuse_sealed(network: nn.Module) -> None:
     """Raise an error for a network whose layers cannot be looked into, or that holds a module of which that is so."""
     for name, module in network.named_modules():
         if what := _sealed(module):
@@ -39,7 +140,7 @@ def does_not_go_through(shape: tuple[int, ...], network: str, error: Exception) 
     """Return the error for an image that a network does not take."""
     reason = str(error).partition("\n")[0]
     way_out = (
-        "wrap it into a module that takes one batch of images"
+        "say how it is called with a batch of images: call=lambda network, images: …"
         if isinstance(error, TypeError)
         else "give the size of its input: input_shape=(C, H, W), or --input-shape C,H,W"
     )

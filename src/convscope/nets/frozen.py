@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from convscope.nets.nodes import BELOW, notes, short_name
-
-
-class Reached(BaseException):
-    """Ends a forward pass as soon as all that was asked for is known."""
 
 
 @contextmanager
@@ -62,36 +57,3 @@ class _Thresholds(TorchFunctionMode):
             value = options["value"] if "value" in options else args[2] if len(args) > 2 else None
             notes(node)[BELOW] = None if value is None else float(value)
         return result
-
-
-Call = tuple[str, int]
-"""A module's name and which of its calls in one forward pass, counted from 1."""
-
-
-@contextmanager
-def observed(network: nn.Module, names: set[str] | None, see: Callable[[Call, nn.Module, Any], None]) -> Iterator[None]:
-    """Call ``see(call, module, output)`` whenever one of the named modules (``None``: any) has produced its output."""
-    calls: dict[str, int] = {}
-
-    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def after(module: nn.Module, _: Any, output: Any) -> None:
-            calls[name] = calls.get(name, 0) + 1
-            see((name, calls[name]), module, output)
-
-        return after
-
-    with ExitStack() as stack:
-        for name, module in network.named_modules():
-            # what computes a parametrised weight (weight_norm, spectral_norm) is no layer
-            if (names is None or name in names) and "parametrizations" not in name.split("."):
-                handle: RemovableHandle = module.register_forward_hook(hook(name))
-                stack.callback(handle.remove)
-        yield
-
-
-def forward(network: nn.Module, images: Tensor) -> Any:
-    """Run the network, or as much of it as the observers want; the whole output, or ``None`` where they had enough."""
-    try:
-        return network(images)
-    except Reached:
-        return None

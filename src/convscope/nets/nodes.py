@@ -124,6 +124,13 @@ UNDEFINED: Final = {
 }  # fmt: skip
 """Non-linearities for which the rules say nothing, and what people call them."""
 
+NONLINEARITIES: Final = frozenset({
+    "Silu", "Gelu", "Elu", "Celu", "LeakyRelu", "PreluKernel", "Prelu", "RreluWithNoise", "Mish", "Hardswish",
+    "Hardsigmoid", "Hardtanh", "Sigmoid", "Tanh", "Softplus", "Clamp", "ClampMin", "Threshold", "LogSigmoid",
+    "Softshrink", "Hardshrink",
+})  # fmt: skip
+"""Steps that networks take after a layer, position by position, besides rectifiers."""
+
 LINEAR: Final = frozenset({
     "AccumulateGrad", "Add", "Sub", "Neg", "Alias", "Clone", "ToCopy", "Cat", "Stack", "Split", "SplitWithSizes",
     "Chunk", "Unbind", "Slice", "Select", "Narrow", "Index", "IndexSelect", "Gather", "View", "UnsafeView",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ORDERS: Final = {"RGB": 3, "BGR": 3, "L": 1}
+RESIZES: Final = ("short", "long", "warp")
+INTERPOLATIONS: Final = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Preprocessing:
     Attributes
     ----------
     size
-        The short side after resizing, in pixels; ``None`` leaves the size alone.
+        The side after resizing, in pixels; ``None`` leaves the size alone.
     crop
         Height and width of the centre crop; ``None`` leaves it out.
     mean, std
@@ -36,6 +39,13 @@ class Preprocessing:
         What a pixel is multiplied with first.
     order
         The channels the network takes: ``RGB``, ``BGR`` or ``L`` (grey).
+    resize
+        Which side gets that size: the ``short`` one; the ``long`` one, so that the whole picture is kept and what the
+        crop lacks is filled; or both (``warp``), which makes a square of every picture, as Caffe's data sets were made.
+    interpolation
+        Of the resizing: ``nearest``, ``box``, ``bilinear``, ``hamming``, ``bicubic`` or ``lanczos``.
+    fill
+        Red, green and blue, 0..255, of what a ``long`` picture leaves free; one number is a grey.
     """
 
     size: int | None = None
@@ -44,12 +54,22 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0,)
     scale: float = 1 / 255
     order: str = "RGB"
+    resize: str = "short"
+    interpolation: str = "bilinear"
+    fill: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        if self.order not in ORDERS:
-            raise InputError(f"unknown channel order {self.order!r}; use RGB, BGR or L")
-        if self.size is not None and self.crop is not None and self.size < max(self.crop):
+        for noun, value, known in (
+            ("channel order", self.order, tuple(ORDERS)),
+            ("way to resize", self.resize, RESIZES),
+            ("interpolation", self.interpolation, INTERPOLATIONS),
+        ):
+            if value not in known:
+                raise InputError(f"unknown {noun} {value!r}; use {', '.join(known[:-1])} or {known[-1]}")
+        if self.size is not None and self.crop is not None and self.size < max(self.crop) and self.resize != "long":
             raise InputError(f"cannot crop {self.crop} out of a short side of {self.size}; use a larger size")
+        if len(self.fill) not in (1, 3):
+            raise InputError(f"fill has {len(self.fill)} numbers; give one grey, or red, green and blue")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
                 raise InputError(f"{name} has {len(values)} numbers, but {self.order} has {self.channels} channels")
@@ -72,9 +92,22 @@ class Preprocessing:
         picture = picture.convert("L" if self.order == "L" else "RGB")
         target, box = self._frame(*picture.size)
         if target != picture.size or box != (0, 0, *picture.size):
-            picture = picture.resize(target, Pillow.Resampling.BILINEAR, box=box)
+            picture = picture.resize(target, Pillow.Resampling[self.interpolation.upper()], box=box)
+        if self.crop is not None and target != self.crop[::-1]:
+            picture = self._filled_up(picture)
         pixels = np.asarray(picture)
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+    def _filled_up(self, picture: Image) -> Image:
+        """Return a picture in the middle of a canvas of the crop's size."""
+        from PIL import Image as Pillow
+
+        height, width = self.crop or picture.size[::-1]
+        red, green, blue = self.fill if len(self.fill) == 3 else self.fill * 3
+        grey = round(0.299 * red + 0.587 * green + 0.114 * blue)
+        canvas = Pillow.new(picture.mode, (width, height), grey if picture.mode == "L" else (red, green, blue))
+        canvas.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+        return canvas
 
     def _channels_of(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         wanted = 1 if self.order == "L" else 3
@@ -93,7 +126,9 @@ class Preprocessing:
         if self.crop is None:
             return scaled, (0.0, 0.0, width, height)
         crop_height, crop_width = self.crop
-        if crop_width > scaled[0] or crop_height > scaled[1]:
+        if self.resize == "long" and self.size is not None:
+            crop_height, crop_width = min(crop_height, scaled[1]), min(crop_width, scaled[0])
+        elif crop_width > scaled[0] or crop_height > scaled[1]:
             raise InputError(f"cannot crop {self.crop} out of a picture of {height}×{width}; set size to resize first")
         left, top = round((scaled[0] - crop_width) / 2), round((scaled[1] - crop_height) / 2)
         x, y = width / scaled[0], height / scaled[1]
@@ -102,8 +137,11 @@ class Preprocessing:
     def _scaled(self, width: int, height: int) -> tuple[int, int]:
         if self.size is None:
             return width, height
-        short, long = min(width, height), int(self.size * max(width, height) / min(width, height))
-        return (self.size, long) if width == short else (long, self.size)
+        if self.resize == "warp":
+            return self.size, self.size
+        chosen = (min if self.resize == "short" else max)(width, height)
+        other = max(1, int(self.size * (width + height - chosen) / chosen))
+        return (self.size, other) if width == chosen else (other, self.size)
 
     def normalise(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return fitted pictures ``(..., H, W, c)`` as the network's input ``(..., C, H, W)``, float32."""
@@ -131,6 +169,12 @@ class Preprocessing:
     def to_json(self) -> dict[str, Any]:
         """Return the preprocessing for the meta of a record and for fingerprints."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the preprocessing that was stored with a result."""
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        return cls(**fields)
 
 
 IMAGENET: Final = Preprocessing(256, (224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -15,7 +15,8 @@ from convscope.inspect import topk
 from convscope.inspect.topk import ChannelTopK
 from convscope.nets.batches import filled_up
 from convscope.nets.data import ImageSet
-from convscope.nets.frozen import Call, Reached, forward, frozen, observed
+from convscope.nets.frozen import frozen
+from convscope.nets.observe import Call, Reached, forward, observed
 from convscope.nets.trace import Tap
 from convscope.scale.plan import Arrays, Shard
 
@@ -63,7 +64,7 @@ class Search:
         for name, tap in self.taps.items():
             by_call.setdefault(tap.call, []).append(name)
 
-        def see(call: Call, _: nn.Module, output: Any) -> None:
+        def see(call: Call, _: object, output: Any) -> None:
             for name in by_call.get(call, ()):
                 # reduced here and now: an in-place ReLU that comes later changes the tensor
                 states[name] = reduced(self.taps[name].read(output[:count]), first, states[name])
@@ -72,7 +73,9 @@ class Search:
                 raise Reached
 
         names = {name for name, _ in by_call}
-        with torch.inference_mode(), frozen(self.network), observed(self.network, names, see):
+        functions = any(tap.function for tap in self.taps.values())
+        watching = observed(self.network, names, see, functions=functions)
+        with torch.inference_mode(), frozen(self.network), watching:
             forward(self.network, to_tensor(images, self.network))
 
 

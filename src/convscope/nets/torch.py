@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from convscope.arrays import as_numpy
 from convscope.embed import Embedding
-from convscope.errors import ConvscopeError, InputError, missing_extra
+from convscope.errors import ConvscopeError, InputError, missing_extra, not_found
+from convscope.inspect.architecture import Architecture
 from convscope.inspect.attribution import Projections, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import ChannelTopK, TopK
@@ -29,14 +30,17 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("torch", "torch", "looking inside a network") from error
 
-from convscope.nets import backward, search, zoo
-from convscope.nets.batches import even_batches, in_batches
-from convscope.nets.find import does_not_go_through, find_input_shape, from_import_path, move, refuse_sealed
-from convscope.nets.frozen import Call, Reached, forward, frozen, observed
+from convscope.nets import backward, search
+from convscope.nets.batches import even_batches, filled_up, in_batches
+from convscope.nets.called import Call, Called, chosen_output
+from convscope.nets.find import does_not_go_through, find_input_shape, find_network, move
+from convscope.nets.frozen import frozen
+from convscope.nets.observe import ROOT, Reached, forward, observed
 from convscope.nets.rules import find_rule
-from convscope.nets.trace import ROOT, Tap, Trace, only_tensor, spare_input, trace
+from convscope.nets.trace import Tap, Trace, spare_input, trace
 
 _PIXELS_AT_ONCE = 32 * 224 * 224
+TAPS: Final = ("before", "after")
 
 
 class Model:
@@ -49,11 +53,12 @@ class Model:
     Parameters
     ----------
     network
-        Any ``torch.nn.Module``, a name of the zoo (``"alexnet"``, ``"mnist"``), or ``"package.module:function"`` that
-        returns a module.
+        A ``torch.nn.Module``, a ``torch.export`` program, a TorchScript or ONNX model, or the name of one: of the zoo
+        (``"alexnet"``, ``"torchvision:resnet18"``, ``"timm:convnext_tiny"``), a file (``"net.onnx"``, ``"net.pt2"``,
+        ``"net.pt"``), or ``"package.module:function"`` that returns a module.
     input_shape
-        Channels, height and width of an image. By default that of the zoo, or else found by trial: the channels of
-        the first convolution, with the first of 224, 299, 32, 28, 64, 96, 8 pixels that goes through.
+        Channels, height and width of an image. By default that of the zoo or the file, or else found by trial: the
+        channels of the first convolution, with the first of 224, 299, 32, 28, 64, 96, 8 pixels that goes through.
     preprocessing
         How pictures become its input, so that uint8 pictures can be given where images are asked for.
     name
@@ -62,36 +67,38 @@ class Model:
         A file of weights; for the zoo also ``"random"`` for none, or ``None`` to find them (:mod:`convscope.nets.zoo`).
     device
         Where to run it; ``None`` leaves it where it is.
+    call
+        How it is called with a batch of images, ``(network, images) -> anything``, where it takes several inputs, a
+        dictionary or named arguments: ``lambda net, x: net(pixel_values=x, return_dict=True)``.
+    output
+        Which of several outputs holds the logits: a name or a number.
     """
 
     def __init__(
         self,
-        network: nn.Module | str,
+        network: Any,
         *,
         input_shape: tuple[int, int, int] | None = None,
         preprocessing: Preprocessing | None = None,
         name: str | None = None,
         weights: str | Path | None = None,
         device: str | torch.device | None = None,
+        call: Call | None = None,
+        output: str | int | None = None,
     ) -> None:
-        if isinstance(network, str):
-            entry = zoo.ZOO.get(network)
-            self.name = name or network
-            self.network = zoo.load(network, weights) if entry else from_import_path(network, weights)
-            input_shape = input_shape or (entry.input_shape if entry else None)
-            preprocessing = preprocessing or (entry.preprocessing if entry else None)
-        elif isinstance(network, nn.Module):
-            self.network = getattr(network, "_orig_mod", network)  # torch.compile hides the layers
-            self.name = name or type(self.network).__name__
-        else:
-            raise InputError(f"expected a torch.nn.Module or a name, got {type(network).__name__}")
-        refuse_sealed(self.network)
+        found = find_network(network, weights)
+        self.network = found.network
+        self.name = name or found.name
         if device is not None:
             move(self.network, device)
-        self.preprocessing = preprocessing
-        self.input_shape = tuple(input_shape) if input_shape else find_input_shape(self.network)
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise InputError(f"input_shape is (channels, height, width), got {self.input_shape}")
+        self._called = self.network if call is None else cast("nn.Module", Called(self.network, call))
+        self._output = output
+        self.preprocessing = preprocessing or found.preprocessing
+        shape = input_shape or found.input_shape
+        given = tuple(shape) if shape else find_input_shape(self._called)
+        if len(given) != 3 or min(given) < 1:
+            raise InputError(f"input_shape is (channels, height, width), got {given}")
+        self.input_shape = (given[0], given[1], given[2])
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.input_shape} with {len(self.layers)} layers>"
@@ -99,15 +106,24 @@ class Model:
     @cached_property
     def _trace(self) -> Trace:
         try:
-            return trace(self.network, spare_input(self.input_shape, self.network))
-        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+            images = spare_input(self.input_shape, self.network)
+            return trace(self._called, images.repeat(self._fixed_batch or 1, 1, 1, 1))
+        except (RuntimeError, ValueError, LookupError, TypeError, AssertionError, AttributeError) as error:
             if isinstance(error, ConvscopeError):
                 raise
             raise does_not_go_through(self.input_shape, self.name, error) from error
 
     @property
+    def _fixed_batch(self) -> int | None:
+        """How many images the network takes at once, where a file says that it takes no other number."""
+        return getattr(self.network, "fixed_batch", None)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
-        """The modules without children, in the order in which they are executed; the whole network is ``.network``."""
+        """The layers in the order in which they are executed: modules, and functions that modules call themselves.
+
+        Modules that hold others can be asked for too (:meth:`layer`); the whole network is ``.network``.
+        """
         return self._trace.layers
 
     def layer(self, name: str) -> Layer:
@@ -120,21 +136,31 @@ class Model:
         """
         return self._trace.layer(name, self.name)
 
+    def architecture(self) -> Architecture:
+        """Return the layers, how they are connected, and what they cost, as a result that can be written and shown."""
+        parameters = sum(p.numel() for p in self.network.parameters())
+        return Architecture(self.name, self.input_shape, self.layers, parameters)
+
     def filters(self, layer: str) -> npt.NDArray[np.float32]:
         """Return the weights of a convolution or a linear layer as ``(O, I, kh, kw)``."""
-        self.layer(layer)
-        name = layer.partition(":")[0]
-        module = self.network if name == ROOT else self.network.get_submodule(name)
-        with torch.no_grad(), frozen(self.network):  # spectral norm in training would take a step
-            weight = getattr(module, "weight", None)
-        if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 4):
-            raise InputError(f"layer {layer!r} ({type(module).__name__}) has no filters; choose a convolution")
+        kind = self.layer(layer).kind
+        weight = self._trace.weights.get(layer)
+        if weight is None:
+            name = layer.partition(":")[0]
+            inner = {ROOT: self.network, **dict(self.network.named_modules())}
+            with torch.no_grad(), frozen(self.network):  # spectral norm in training would take a step
+                weight = getattr(inner.get(name), "weight", None)
+        if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 3, 4) or "Embedding" in kind:
+            raise InputError(f"layer {layer!r} ({kind}) has no filters; choose a convolution")
         array = weight.detach().float().cpu().numpy()
-        array = array.transpose(1, 0, 2, 3) if isinstance(module, nn.ConvTranspose2d) else array
-        return array.reshape(*array.shape[:2], *(array.shape[2:] or (1, 1))).copy()
+        array = array.swapaxes(0, 1) if kind.startswith("ConvTranspose") else array
+        outputs, inputs_, *kernel = array.shape
+        return array.reshape(outputs, inputs_, *([1] * (2 - len(kernel))), *kernel).copy()
 
-    def activations(self, images: Any, layer: str | Sequence[str]) -> Any:
+    def activations(self, images: Any, layer: str | Sequence[str], *, tap: str = "before") -> Any:
         """Return what a layer puts out for images, ``(N, C, H, W)``; for several layers a dictionary.
+
+        They come from the network's own forward pass, one for all layers.
 
         Parameters
         ----------
@@ -143,29 +169,46 @@ class Model:
             ``(H, W, c)`` where the model has a preprocessing.
         layer
             A layer's name, or several.
+        tap
+            ``before``: the layer's own output; ``after``: what the non-linearity makes of it that directly takes it.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such layer.
+        InputError
+            If the images do not fit, no non-linearity follows, or the control flow of the network left a layer out.
         """
+        if tap not in TAPS:
+            raise not_found("tap", tap, TAPS)
         names = [layer] if isinstance(layer, str) else list(layer)
-        taps = {name: self._trace.tap(name, self.name, after_rectifier=False) for name in names}
+        find = self._trace.tap if tap == "before" else self._trace.tap_after
+        taps = {name: find(name, self.name) for name in names}
         parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
-        for pixels, count in in_batches(self._input(images), self._images_at_once):
+        for pixels, count in self._batches(images):
             for name, values in self._observe(pixels, taps).items():
                 parts[name].append(values[:count])
-        whole = {name: np.concatenate(values) for name, values in parts.items()}
+        whole = {name: np.concatenate(found) if len(found) > 1 else found[0] for name, found in parts.items()}
         return whole[layer] if isinstance(layer, str) else whole
 
     def _observe(self, pixels: npt.NDArray[Any], taps: Mapping[str, Tap]) -> dict[str, npt.NDArray[Any]]:
+        wanted: dict[Any, list[str]] = {}
+        for name, tap in taps.items():
+            wanted.setdefault(tap.call, []).append(name)
         found: dict[str, npt.NDArray[Any]] = {}
 
-        def see(call: Call, _: nn.Module, output: Any) -> None:
-            for name, tap in taps.items():
-                if tap.call == call:  # a copy: a later in-place ReLU changes the tensor
-                    found[name] = as_numpy(output).copy()
+        def see(call: Any, _: object, output: Any) -> None:
+            for name in wanted.get(call, ()):  # a copy: a later in-place ReLU changes the tensor
+                found[name] = as_numpy(output).copy()
             if len(found) == len(taps):
                 raise Reached
 
-        names = {tap.call[0] for tap in taps.values()}
-        with torch.inference_mode(), frozen(self.network), observed(self.network, names, see):
-            forward(self.network, search.to_tensor(pixels, self.network))
+        functions = any(tap.function for tap in taps.values())
+        watching = observed(self._called, {name for name, _ in wanted}, see, functions=functions)
+        with torch.inference_mode(), frozen(self.network), watching:
+            forward(self._called, search.to_tensor(pixels, self.network))
+        if absent := [name for name in taps if name not in found]:
+            raise InputError(f"layer {absent[0]!r} did not run for these images: {self.name} took another way")
         return found
 
     def logits(self, images: Any) -> npt.NDArray[np.float32]:
@@ -173,10 +216,17 @@ class Model:
         self._trace  # noqa: B018 - says it where an image does not go through
         parts = []
         with torch.inference_mode(), frozen(self.network):
-            for pixels, count in in_batches(self._input(images), self._images_at_once):
-                said = only_tensor(self.network(search.to_tensor(pixels, self.network)), self.name)
-                parts.append(said[:count].float().cpu().numpy())
+            for pixels, count in self._batches(images):
+                said = self._called(search.to_tensor(pixels, self.network))
+                tensor = chosen_output(said, self._output, self.name)
+                parts.append(tensor[:count].float().cpu().numpy())
         return np.concatenate(parts)
+
+    def _batches(self, images: Any) -> Iterator[tuple[npt.NDArray[Any], int]]:
+        """Yield images in batches of one size, and how many of each are not there only to fill it up."""
+        fixed = self._fixed_batch
+        for pixels, count in in_batches(self._input(images), fixed or self._images_at_once):
+            yield filled_up(pixels, fixed or len(pixels)), count
 
     def predict(self, images: Any) -> npt.NDArray[np.float64]:
         """Return the probabilities of the classes, ``(N, classes)``: the softmax of the logits."""
@@ -235,7 +285,7 @@ class Model:
         batch = min(batch_size, shard) if batch_size else even_batches(shard, min(512, self._images_at_once))
         about = self._about(dataset, taps, k, batch) if checkpoint else {}
         plan = Plan.of(len(dataset), shard_size or 4 * batch, about)
-        work = search.Search(self.network, dataset, taps, k, batch)
+        work = search.Search(self._called, dataset, taps, k, batch)
 
         def result(states: search.States) -> dict[str, TopK]:
             return {name: self._top(states[name], taps[name].layer, dataset) for name in taps}
@@ -257,7 +307,7 @@ class Model:
         names = self._trace.convolutions if layers is None else [layers] if isinstance(layers, str) else layers
         if not names:
             raise InputError(f"{self.name} has no convolution; name the layers to search")
-        return {name: self._trace.tap(name, self.name, after_rectifier=True) for name in names}
+        return {name: self._trace.map_tap(name, self.name) for name in names}
 
     def _top(self, state: ChannelTopK, layer: Layer, dataset: ImageSet) -> TopK:
         return TopK.from_state(
@@ -317,12 +367,12 @@ class Model:
             Called with the projections done and the projections in all.
         """
         dataset = self._images(dataset)
-        tap = self._trace.tap(top.layer, self.name, after_rectifier=True)
+        tap = self._trace.map_tap(top.layer, self.name)
         if tap.layer.maps[0] != top.channels or (top.image >= len(dataset)).any():
             raise InputError(
                 f"this result of layer {top.layer!r} is not of this network and these images; search again"
             )
-        return backward.attribute(self.network, top, dataset, tap, rule, channels, progress)
+        return backward.attribute(self._called, top, dataset, tap, rule, channels, progress)
 
     def embed(
         self,
@@ -370,13 +420,13 @@ class Model:
         tuple
             The projection ``(C, H, W)``, the activation it starts from, and where the rule could be applied.
         """
-        tap = self._trace.tap(layer, self.name, after_rectifier=True)
+        tap = self._trace.map_tap(layer, self.name)
         channels, rows, columns = tap.layer.maps
         if not 0 <= channel < channels:
             raise InputError(f"no channel {channel} in layer {layer!r}; it has 0..{channels - 1}")
         if position is not None and not (0 <= position[0] < rows and 0 <= position[1] < columns):
             raise InputError(f"no position {position} in layer {layer!r}; its maps are {rows}×{columns}")
-        with backward.ascended(self.network, self._input(image)[:1], tap, find_rule(rule)) as ascent:
+        with backward.ascended(self._called, self._input(image)[:1], tap, find_rule(rule)) as ascent:
             y, x = position or np.unravel_index(int(ascent.values[0, channel].argmax()), (rows, columns))
             signal, activation = ascent.back([backward.Origin(channel, int(y), int(x))])
             return signal[0].float().cpu().numpy(), float(activation[0]), ascent.report

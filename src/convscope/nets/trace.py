@@ -1,26 +1,25 @@
-"""One forward pass, watched: the layers in the order of execution, and where each can be tapped."""
+"""One forward pass, watched: the layers in the order of execution, how they are connected, and where to tap them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import prod
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
-from torch.nn.utils import parametrize
 
 from convscope.errors import InputError, not_found
 from convscope.inspect.layers import Layer
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.nets.fields import receptive_fields
-from convscope.nets.frozen import Call, forward, frozen, observed, watching_gradients
-from convscope.nets.nodes import ceiling, inputs, is_rectifier, topological
-
-ROOT: Final = ".network"
-"""What the whole network is called among its layers; no module inside can have a name that begins with a dot."""
+from convscope.nets.frozen import frozen, watching_gradients
+from convscope.nets.nodes import NONLINEARITIES, ceiling, inputs, is_rectifier, short_name, topological
+from convscope.nets.observe import Call, FunctionCall, forward, is_layer, observed
+from convscope.nets.seen import Seen
+from convscope.nets.wiring import macs, options, sources
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,9 @@ class Tap:
     layer
         The layer whose values these are.
     call
-        The module, and which of its calls, whose output is read.
+        The module or function, and which of its calls, whose output is read.
+    function
+        Whether it is a function, which is only seen by those who look for functions.
     rectify
         Whether a functional ReLU comes next, so that the values have to be rectified here.
     ceiling
@@ -41,6 +42,7 @@ class Tap:
 
     layer: Layer
     call: Call
+    function: bool = False
     rectify: bool = False
     ceiling: float = float("inf")
 
@@ -55,31 +57,26 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    call: Call
-    module: nn.Module
-    shape: tuple[int, ...]
-    node: Node | None
-
-
-@dataclass(frozen=True)
 class Trace:
     """What one forward pass has shown.
 
     Attributes
     ----------
     layers
-        Modules without children, in the order of execution.
+        Modules without children and functions, in the order of execution.
     everything
         Those, and the modules that contain them, by name.
     convolutions
-        Names of the layers that are convolutions.
+        Names of the layers that are convolutions over maps.
+    weights
+        Name → the weights that a function was called with.
     """
 
     layers: tuple[Layer, ...]
     everything: dict[str, Layer]
     convolutions: tuple[str, ...]
-    _calls: dict[str, Call]
+    weights: Mapping[str, Tensor]
+    _seen: dict[str, Seen]
     _after: dict[str, Tap]
 
     def layer(self, name: str, network: str) -> Layer:
@@ -88,25 +85,36 @@ class Trace:
             raise not_found("layer", name, self.everything, network)
         return self.everything[name]
 
-    def tap(self, name: str, network: str, *, after_rectifier: bool) -> Tap:
-        """Return where to read a layer: its own output, or what the ReLU that directly consumes it makes of it."""
+    def tap(self, name: str, network: str) -> Tap:
+        """Return where to read a layer's own output, before any non-linearity that follows it."""
+        return _tap(self.layer(name, network), self._seen[name])
+
+    def tap_after(self, name: str, network: str) -> Tap:
+        """Return where to read what a layer's non-linearity, of any kind, makes of its output."""
+        layer = self.layer(name, network)
+        if not layer.nonlinearity:
+            raise InputError(f"no non-linearity directly takes what layer {name!r} of {network} gives; read it before")
+        return self.tap(layer.nonlinearity, network)
+
+    def map_tap(self, name: str, network: str) -> Tap:
+        """Return where to read the maps of a layer, after the ReLU if one directly consumes them."""
         layer = self.layer(name, network)
         if len(layer.shape) not in (1, 3):
             raise InputError(f"layer {name!r} gives {layer.shape}, not maps (C, H, W) or a vector (C,); choose another")
-        return (self._after.get(name) if after_rectifier else None) or Tap(layer, self._calls[name])
+        return self._after.get(name) or self.tap(name, network)
 
 
 def trace(network: nn.Module, images: Tensor) -> Trace:
     """Run the network once on ``images`` and return what was seen; the network is left as it was."""
-    seen: list[_Seen] = []
+    seen: list[Seen] = []
 
-    def see(call: Call, module: nn.Module, output: Any) -> None:
+    def see(call: Call, source: nn.Module | FunctionCall, output: Any) -> None:
         if isinstance(output, Tensor):
-            seen.append(_Seen(call, module, tuple(output.shape[1:]), output.grad_fn))
+            seen.append(Seen(call, source, tuple(output.shape[1:]), output.grad_fn))
 
     with watching_gradients(), frozen(network):
         image = images.detach().clone().requires_grad_(True)  # noqa: FBT003
-        with observed(network, None, see):
+        with observed(network, None, see, functions=True):
             output = forward(network, image)
         if not seen:
             raise InputError("no module of this network could be observed; give a network made of torch.nn modules")
@@ -121,11 +129,13 @@ def tensors(output: Any) -> Iterator[Tensor]:
     """Yield all tensors in a network's output, however it is nested."""
     if isinstance(output, Tensor):
         yield output
-    elif isinstance(output, dict):
+    elif isinstance(output, Mapping):
         yield from tensors(list(output.values()))
     elif isinstance(output, list | tuple):
         for part in output:
             yield from tensors(part)
+    elif is_dataclass(output):
+        yield from tensors(list(vars(output).values()))
 
 
 def only_tensor(output: Any, network: str) -> Tensor:
@@ -134,72 +144,113 @@ def only_tensor(output: Any, network: str) -> Tensor:
     if len(found) == 1:
         return found[0]
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
+    names = f"output={next(iter(output))!r}" if isinstance(output, Mapping) and output else "output=0"
     raise InputError(
         f"{network} puts out {len(found)} tensors ({shapes}) in a {type(output).__name__}, not the logits alone; "
-        "wrap it into a module that returns those"
+        f"say which: {names}"
     )
 
 
-def _assemble(seen: list[_Seen], fields: dict[Node, ReceptiveField], nodes: list[Node], size: tuple[int, int]) -> Trace:
-    layers = {_name(s.call): _layer(s, fields, size) for s in seen}
-    leaves = {_name(s.call): s for s in seen if _is_leaf(s.module)}
+def _assemble(seen: list[Seen], fields: dict[Node, ReceptiveField], nodes: list[Node], size: tuple[int, int]) -> Trace:
+    leaves = _leaves(seen)
+    made_by = {s.name: s for s in leaves}
+    after = _nonlinearities(leaves)
+    feeds = sources(leaves)
+    everything = {}
+    for s in seen:
+        field = _field(s, fields, size)
+        layer = Layer(
+            name=s.name,
+            kind=s.kind,
+            shape=s.shape,
+            parameters=s.parameters,
+            receptive_field=field,
+            macs=macs(s),
+            inputs=feeds.get(s.name, ()),
+            nonlinearity=after.get(s.name, ""),
+            options=options(s) if s.name in made_by else {},
+        )
+        everything[s.name] = layer
     rectified = {inputs(node)[0]: node for node in nodes if is_rectifier(node) and inputs(node)}
-    modules_of = {s.node: s for s in reversed(list(leaves.values())) if s.node is not None}
-    after = {}
-    for name, s in leaves.items():
+    modules_of = {s.node: s for s in reversed(leaves) if s.node is not None and isinstance(s.source, nn.Module)}
+    taps = {}
+    for s in leaves:
         rectifier = rectified.get(s.node) if s.node is not None else None
         if rectifier is not None:
-            after[name] = _tap_after(layers[name], s, rectifier, modules_of.get(rectifier))
+            taps[s.name] = _tap_after(everything[s.name], s, rectifier, modules_of.get(rectifier))
     return Trace(
-        tuple(layers[name] for name in leaves),
-        layers,
-        tuple(name for name, s in leaves.items() if isinstance(s.module, nn.Conv2d)),
-        {_name(s.call): s.call for s in seen},
-        after,
+        layers=tuple(everything[name] for name in made_by),
+        everything=everything,
+        convolutions=tuple(name for name, s in made_by.items() if s.kind.startswith("Conv") and len(s.shape) == 3),
+        weights={s.name: weight for s in leaves if (weight := _weight(s)) is not None},
+        _seen={s.name: s for s in seen},
+        _after=taps,
     )
 
 
-def _tap_after(layer: Layer, seen: _Seen, rectifier: Node, module: _Seen | None) -> Tap:
+def _leaves(seen: list[Seen]) -> list[Seen]:
+    """Return what counts as layers: layers of torch, functions, and modules of which nothing inside was seen.
+
+    A module without children that calls a single function is a layer itself, and its function is none.
+    """
+    called = Counter(s.name_of_module for s in seen if isinstance(s.source, FunctionCall))
+    runs = Counter(s.call[0] for s in seen if isinstance(s.source, nn.Module))
+    childless = {s.call[0] for s in seen if isinstance(s.source, nn.Module) and not any(s.source.children())}
+    single = {name for name in childless - {""} if called[name] == runs[name]}
+    leaves = []
+    for s in seen:
+        name = s.call[0]
+        if isinstance(s.source, FunctionCall):
+            # what does not depend on the image is no layer: masks, positions, weights that are computed
+            keep = s.node is not None and s.name_of_module not in single
+        else:
+            keep = is_layer(s.source) or name in single or (name in childless and not called[name])
+        if keep:
+            leaves.append(s)
+    return leaves
+
+
+def _nonlinearities(leaves: list[Seen]) -> dict[str, str]:
+    """Return the non-linearity of each layer that one directly follows, by names."""
+    made_by = {s.node: s for s in leaves if s.node is not None}
+    after: dict[str, str] = {}
+    for s in leaves:
+        if s.node is None or not (is_rectifier(s.node) or short_name(s.node) in NONLINEARITIES):
+            continue
+        before = made_by.get(inputs(s.node)[0]) if inputs(s.node) else None
+        if before is not None and before.shape == s.shape:
+            after.setdefault(before.name, s.name)
+    return after
+
+
+def _tap(layer: Layer, seen: Seen) -> Tap:
+    return Tap(layer, seen.call, isinstance(seen.source, FunctionCall))
+
+
+def _tap_after(layer: Layer, seen: Seen, rectifier: Node, module: Seen | None) -> Tap:
     """Read a ReLU module's own output where there is one, which saves doing its work twice."""
     if module is not None and module.shape == seen.shape:
         return Tap(layer, module.call)
     highest = ceiling(rectifier)
-    return Tap(layer, seen.call, rectify=True, ceiling=float("inf") if highest is None else highest)
+    limit = float("inf") if highest is None else highest
+    return Tap(layer, seen.call, isinstance(seen.source, FunctionCall), rectify=True, ceiling=limit)
 
 
-def _is_leaf(module: nn.Module) -> bool:
-    """Whether a module holds no others, or only those that compute its parametrised weights."""
-    return all(name == "parametrizations" for name, _ in module.named_children())
+def _weight(seen: Seen) -> Tensor | None:
+    """Return the weights a function was called with."""
+    if not isinstance(seen.source, FunctionCall) or not (seen.kind.startswith("Conv") or seen.kind == "Linear"):
+        return None
+    weight = seen.source.argument(1, "weight")
+    return weight.detach() if isinstance(weight, Tensor) else None
 
 
-def _kind(module: nn.Module) -> str:
-    kind = parametrize.type_before_parametrizations(module) if parametrize.is_parametrized(module) else type(module)
-    return kind.__name__
-
-
-def _name(call: Call) -> str:
-    name, count = call
-    name = name or ROOT
-    return name if count == 1 else f"{name}:{count}"
-
-
-def _layer(seen: _Seen, fields: dict[Node, ReceptiveField], size: tuple[int, int]) -> Layer:
+def _field(seen: Seen, fields: dict[Node, ReceptiveField], size: tuple[int, int]) -> ReceptiveField:
     field = fields.get(seen.node) if seen.node is not None else None
     if field is None:
-        field = ReceptiveField.whole(size, "does not depend on the image by a path that gradients take")
-    elif len(seen.shape) != 3 and not field.is_global:
-        field = ReceptiveField.whole(size, "not a map")
-    parameters = sum(p.numel() for p in seen.module.parameters())
-    return Layer(_name(seen.call), _kind(seen.module), seen.shape, parameters, field, _macs(seen))
-
-
-def _macs(seen: _Seen) -> int:
-    """Return the multiply-adds of a convolution or a linear layer for one image."""
-    if isinstance(seen.module, nn.Conv2d):
-        return prod(seen.shape) * seen.module.weight[0].numel()
-    if isinstance(seen.module, nn.Linear):
-        return prod(seen.shape) * seen.module.in_features
-    return 0
+        return ReceptiveField.whole(size, "does not depend on the image by a path that gradients take")
+    if len(seen.shape) != 3 and not field.is_global:
+        return ReceptiveField.whole(size, "not a map")
+    return field
 
 
 def spare_input(shape: tuple[int, ...], like: nn.Module) -> Tensor:

@@ -84,29 +84,30 @@ class Record:
     def __repr__(self) -> str:
         return f"Record({self.id!r}, tag={self.tag!r}, step={self.step})"
 
-    def arrays(self, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-        """Return the named arrays, all of them by default."""
+    def arrays(self, names: Iterable[str] | None = None, rows: slice | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Return the named arrays, all of them by default; of each only some rows where that is asked for.
+
+        Rows are read without the others: one feature map of a thousand costs a thousandth.
+        """
         wanted = list(self.array_info) if names is None else list(names)
-        for name in wanted:
-            if name not in self.array_info:
-                raise not_found("array", name, self.array_info, f"record {self.id}")
+        check_named(wanted, self.array_info, self.id)
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(self._folder / _ARRAYS, framework="numpy") as file:
-                return {name: file.get_tensor(name) for name in wanted}
+                if rows is None:
+                    return {name: file.get_tensor(name) for name in wanted}
+                return {name: file.get_slice(name)[rows] for name in wanted}
         except (SafetensorError, OSError) as error:
             raise FormatError(f"record {self.id} has no readable arrays ({error})") from error
 
-    def arrays_bytes(self, names: Iterable[str]) -> bytes:
-        """Return the named arrays as the bytes of a safetensors file."""
-        return wire(self.arrays(names))
+    def arrays_bytes(self, names: Iterable[str], rows: slice | None = None) -> bytes:
+        """Return the named arrays, or some of their rows, as the bytes of a safetensors file."""
+        return wire(self.arrays(names, rows))
 
     def picture_bytes(self, file: str) -> bytes:
         """Return one of the sheets that :attr:`pictures` lists, for instance ``patch/000.webp``."""
-        listed = [name for plan in self.pictures.values() for name in plan["files"]]
-        if file not in listed:
-            raise not_found("picture", file, listed, f"record {self.id}")
+        picture_of(file, self.pictures, self.id)
         path = self._folder / file
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise NotFoundError(f"picture {file!r} of record {self.id} is not inside it")
@@ -138,6 +139,21 @@ class Record:
         if not all(isinstance(description.get(key), dict) for key in ("meta", "arrays", "pictures")):
             raise FormatError(f"{_META} of record {self.id} lacks meta, arrays or pictures")
         return description
+
+
+def check_named(names: Iterable[str], known: Iterable[str], record: str) -> None:
+    """Raise :class:`NotFoundError` for an array that a record does not have."""
+    for name in names:
+        if name not in known:
+            raise not_found("array", name, known, f"record {record}")
+
+
+def picture_of(file: str, pictures: Mapping[str, Mapping[str, Any]], record: str) -> str:
+    """Return which of a record's pictures has this file; raise :class:`NotFoundError` for one that none has."""
+    for picture, plan in pictures.items():
+        if file in plan["files"]:
+            return picture
+    raise not_found("picture", file, [name for plan in pictures.values() for name in plan["files"]], f"record {record}")
 
 
 def is_id(name: object) -> bool:
@@ -197,11 +213,26 @@ def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> in
 
 def _contents(name: str, summary: Summary, wall_time: float) -> dict[str, bytes]:
     """Return the files of a record by their paths inside it."""
+    description = describe(name, summary, wall_time)
+    files = {_META: to_json(description), _ARRAYS: wire(summary.arrays)}
+    for picture in description["pictures"]:
+        files.update(picture_files(summary, picture))
+    return files
+
+
+def describe(name: str, summary: Summary, wall_time: float) -> dict[str, Any]:
+    """Return what ``meta.json`` says about a record.
+
+    Raises
+    ------
+    InputError
+        If the summary holds what a record cannot.
+    """
     plans = {picture: sheets.layout(picture, tiles.shape) for picture, tiles in summary.pictures.items()}
     described = {
         key: {"dtype": _dtype(key, array), "shape": list(array.shape)} for key, array in summary.arrays.items()
     }
-    description = {
+    return {
         "format": FORMAT,
         "id": name,
         "kind": summary.kind,
@@ -212,10 +243,12 @@ def _contents(name: str, summary: Summary, wall_time: float) -> dict[str, bytes]
         "arrays": described,
         "pictures": plans,
     }
-    files = {_META: _to_json(description), _ARRAYS: wire(summary.arrays)}
-    for picture, plan in plans.items():
-        files.update(zip(plan["files"], sheets.encode_sheets(_uint8(summary, picture), plan), strict=True))
-    return files
+
+
+def picture_files(summary: Summary, picture: str) -> dict[str, bytes]:
+    """Return the sheets of one picture of a summary by their paths inside its record."""
+    plan = sheets.layout(picture, summary.pictures[picture].shape)
+    return dict(zip(plan["files"], sheets.encode_sheets(_uint8(summary, picture), plan), strict=True))
 
 
 def _dtype(name: str, array: npt.NDArray[Any]) -> str:
@@ -231,7 +264,14 @@ def _uint8(summary: Summary, picture: str) -> npt.NDArray[np.uint8]:
     return tiles
 
 
-def _to_json(description: dict[str, Any]) -> bytes:
+def to_json(description: dict[str, Any]) -> bytes:
+    """Return a :func:`describe` as ``meta.json`` has it.
+
+    Raises
+    ------
+    InputError
+        If its meta is not JSON.
+    """
     try:
         return json.dumps(description, allow_nan=False, ensure_ascii=False, default=_plain).encode()
     except (TypeError, ValueError) as error:

@@ -1,5 +1,5 @@
 """The viewer's hosts: a local server (and later a notebook, one HTML file, a static site)."""
 
-from convscope.view.serve import RunningServer, serve, show
+from convscope.view.serve import RunningServer, serve
 
-__all__ = ["RunningServer", "serve", "show"]
+__all__ = ["RunningServer", "serve"]

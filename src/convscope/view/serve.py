@@ -6,14 +6,14 @@ import errno
 import secrets
 import socket
 import threading
-import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 from convscope.errors import InputError, StorageError
 from convscope.store import Logdir
-from convscope.view.source import LogdirSource
+from convscope.view.live import Live, LiveSource
+from convscope.view.source import LogdirSource, Source
 
 DEFAULT_PORT: Final = 6007
 PORTS_TRIED: Final = 50
@@ -90,7 +90,9 @@ def listen(host: str, port: int) -> socket.socket:
     raise StorageError(f"the ports {port} to {last - 1} are all in use; choose another one")
 
 
-def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> RunningServer:
+def serve(
+    logdir: str | Path | None = None, *, host: str = "127.0.0.1", port: int = DEFAULT_PORT, live: Live | None = None
+) -> RunningServer:
     """Start a server for a directory of runs, in a thread of its own.
 
     >>> with serve("runs", port=0) as server:      # doctest: +SKIP
@@ -100,11 +102,13 @@ def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
     Parameters
     ----------
     logdir
-        A directory that holds runs, or is one; it is followed as it grows.
+        A directory that holds runs, or is one; it is followed as it grows. It may be left out where there is a network.
     host
         The address to listen on. Any other than the loopback address asks for a token, which is part of ``url``.
     port
         The port; if it is in use, the next free one is taken. 0 takes any.
+    live
+        A network that looks at the pictures a visitor hands in.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
 
     from convscope.view.server import LOOPBACK, create_app
 
-    source = LogdirSource(Logdir(logdir))
+    source = make_source(logdir, live)
     local = host in ("127.0.0.1", "localhost", "::1")
     token = None if local else secrets.token_urlsafe(24)
     stopping = threading.Event()
@@ -135,12 +139,11 @@ def serve(logdir: str | Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
     return RunningServer(url, actual, server, thread, stopping)
 
 
-def show(logdir: str | Path, *, port: int = DEFAULT_PORT, open_browser: bool = True) -> RunningServer:
-    """Show a directory of runs in the browser and return the running server.
-
-    >>> server = show("runs/")                     # doctest: +SKIP
-    """
-    server = serve(logdir, port=port)
-    if open_browser:
-        webbrowser.open(server.url)
-    return server
+def make_source(logdir: str | Path | None, live: Live | None) -> Source:
+    """Return what answers for a directory of runs, an attached network, or both."""
+    if logdir is None:
+        if live is None:
+            raise InputError("nothing to show; give a directory that holds runs, or a network: --model NAME")
+        return LiveSource(live)
+    stored = LogdirSource(Logdir(logdir))
+    return stored if live is None else LiveSource(live, stored)

@@ -1,7 +1,8 @@
 """The viewer as a web application: the built front end, and a :class:`~convscope.view.source.Source` over HTTP.
 
-It answers only ``GET``, only for hosts it knows (a page of somebody else cannot read a run through DNS rebinding), and
-forbids scripts that are not its own. Where it listens on more than the loopback address, a token is asked for.
+It answers only for hosts it knows (a page of somebody else cannot read a run through DNS rebinding), and forbids
+scripts that are not its own. Where it listens on more than the loopback address, a token is asked for. It answers only
+``GET``, but for the two addresses of :mod:`convscope.view.upload`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
+from convscope.view.live import LiveSource
 from convscope.view.source import Source
+from convscope.view.upload import RefusedError, live_routes, refuse_request
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -76,14 +79,22 @@ def create_app(
     if not (static / "index.html").exists():
         raise StorageError("the front end is not built; build it with: pip install . (or make test in a checkout)")
     app = Starlette(
-        routes=[*api_routes(source, closing), Mount("/", StaticFiles(directory=static, html=True))],
-        exception_handlers={ConvscopeError: refuse, HTTPException: refuse_http},
+        routes=[
+            *api_routes(source, closing),
+            *live_routes(source),
+            Mount("/", StaticFiles(directory=static, html=True)),
+        ],
+        exception_handlers={ConvscopeError: refuse, HTTPException: refuse_http, RefusedError: refuse_request},
     )
     return Guard(app, hosts, token)
 
 
 def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route]:
     """Return the routes that put ``source`` on the wire."""
+
+    def keep(request: Request) -> dict[str, str]:  # a picture that is to be forgotten has no place in a browser's cache
+        computed = isinstance(source, LiveSource) and ask(request, "run") == source.run
+        return FRESH if computed else IMMUTABLE
 
     def index(_: Request) -> Response:
         return JSONResponse(source.index(), headers=FRESH)
@@ -97,17 +108,18 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
         return Response(content, media_type=kind, headers=FRESH)
 
     def record(request: Request) -> Response:
-        return JSONResponse(source.record(ask(request, "run"), ask(request, "id")), headers=IMMUTABLE)
+        return JSONResponse(source.record(ask(request, "run"), ask(request, "id")), headers=keep(request))
 
     def arrays(request: Request) -> Response:
         names = [name for name in ask(request, "names").split(",") if name]
-        return binary(source.arrays(ask(request, "run"), ask(request, "id"), names), IMMUTABLE)
+        rows = row_range(request)
+        return binary(source.arrays(ask(request, "run"), ask(request, "id"), names, rows), keep(request))
 
     def picture(request: Request) -> Response:
         file = ask(request, "file")
         content = source.picture(ask(request, "run"), ask(request, "id"), file)
         kind = PICTURE_TYPES.get(Path(file).suffix, "application/octet-stream")
-        return Response(content, media_type=kind, headers=IMMUTABLE)
+        return Response(content, media_type=kind, headers=keep(request))
 
     async def events(request: Request) -> Response:
         return StreamingResponse(follow(source, request, closing), media_type="text/event-stream", headers=FRESH)
@@ -147,6 +159,20 @@ def number(request: Request, name: str, default: int) -> int:
     return int(value)
 
 
+def row_range(request: Request) -> slice | None:
+    """Return the rows that ``rows=24:48`` asks for; all where the parameter is absent."""
+    value = request.query_params.get("rows")
+    if value is None:
+        return None
+    parts = value.split(":")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= 15 for part in parts):
+        raise InputError(f"the parameter 'rows' is two whole numbers, as in rows=24:48, got {value[:40]!r}")
+    start, stop = map(int, parts)
+    if start >= stop:
+        raise InputError(f"the parameter 'rows' is from a row to a later one, got {value[:40]!r}")
+    return slice(start, stop)
+
+
 def binary(content: bytes, headers: dict[str, str] | None = None) -> Response:
     """Return safetensors bytes."""
     return Response(content, media_type="application/x-safetensors", headers=headers or FRESH)
@@ -161,7 +187,10 @@ async def refuse(_: Request, error: Exception) -> Response:
 async def refuse_http(_: Request, error: Exception) -> Response:
     """Give Starlette's own refusals (no such page, wrong method) the shape of ours."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    sentences = {404: "there is no such page; start at /", 405: "this server only answers GET"}
+    sentences = {
+        404: "there is no such page; start at /",
+        405: "this address does not answer that method; most answer GET",
+    }
     return JSONResponse({"error": sentences.get(status, "the request was refused")}, status_code=status)
 
 

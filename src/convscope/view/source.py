@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from convscope.errors import InputError, NotFoundError, not_found
 from convscope.store import Logdir, Run
-from convscope.store.records import wire
+from convscope.store.memory import MemoryRecord
+from convscope.store.records import Record, wire
+from convscope.store.results import Entry
 from convscope.summary import KINDS, finite
 
 POLL_SECONDS: Final = 0.4
@@ -46,8 +48,8 @@ class Source(Protocol):
         """Return a record's description: kind, meta, arrays and sheets."""
         ...
 
-    def arrays(self, run: str, record: str, names: Sequence[str]) -> bytes:
-        """Return named arrays of a record as safetensors."""
+    def arrays(self, run: str, record: str, names: Sequence[str], rows: slice | None = None) -> bytes:
+        """Return named arrays of a record, or some of their rows, as safetensors."""
         ...
 
     def picture(self, run: str, record: str, file: str) -> bytes:
@@ -97,23 +99,11 @@ class LogdirSource:
 
     def record(self, run: str, record: str) -> Mapping[str, Any]:
         """Return a record's description."""
-        found = self._logdir.run(run).record(record)
-        return {
-            "id": found.id,
-            "kind": found.kind,
-            "tag": found.tag,
-            "step": found.step,
-            "wall_time": found.wall_time,
-            "meta": found.meta,
-            "arrays": found.array_info,
-            "pictures": found.pictures,
-        }
+        return describe_record(self._logdir.run(run).record(record))
 
-    def arrays(self, run: str, record: str, names: Sequence[str]) -> bytes:
-        """Return named arrays of a record as safetensors."""
-        if not names:
-            raise InputError("no array was asked for; name one or more, as in names=value,image")
-        return self._logdir.run(run).record(record).arrays_bytes(list(names))
+    def arrays(self, run: str, record: str, names: Sequence[str], rows: slice | None = None) -> bytes:
+        """Return named arrays of a record, or some of their rows, as safetensors."""
+        return named_arrays(self._logdir.run(run).record(record), names, rows)
 
     def picture(self, run: str, record: str, file: str) -> bytes:
         """Return one sheet of pictures of a record."""
@@ -121,6 +111,39 @@ class LogdirSource:
 
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+def describe_record(record: Record | MemoryRecord) -> dict[str, Any]:
+    """Return what the page is told of a record before it asks for arrays and pictures."""
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "tag": record.tag,
+        "step": record.step,
+        "wall_time": record.wall_time,
+        "meta": record.meta,
+        "arrays": record.array_info,
+        "pictures": record.pictures,
+    }
+
+
+def describe_entry(entry: Entry | MemoryRecord) -> dict[str, Any]:
+    """Return what the index says of a record."""
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "tag": entry.tag,
+        "step": entry.step,
+        "wall_time": entry.wall_time,
+        "bytes": entry.bytes,
+    }
+
+
+def named_arrays(record: Record | MemoryRecord, names: Sequence[str], rows: slice | None) -> bytes:
+    """Return named arrays of a record, or some of their rows, as safetensors."""
+    if not names:
+        raise InputError("no array was asked for; name one or more, as in names=value,image")
+    return record.arrays_bytes(list(names), rows)
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -131,11 +154,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         if kind in SERIES
         for tag in tags
     ]
-    records = [
-        {"id": e.id, "kind": e.kind, "tag": e.tag, "step": e.step, "wall_time": e.wall_time, "bytes": e.bytes}
-        for e in run.entries()
-        if e.kind in KINDS
-    ]
+    records = [describe_entry(entry) for entry in run.entries() if entry.kind in KINDS]
     return {
         "name": run.name,
         "last_wall_time": run.last_wall_time,

@@ -2,7 +2,9 @@
 import type { Index, RecordInfo, RunInfo, SeriesInfo } from "../source/source";
 
 const RECORD_KINDS = new Set([
+  "architecture",
   "filters",
+  "maps",
   "topk",
   "embedding",
   "projection",

@@ -43,6 +43,11 @@ export class VirtualGrid {
     return [...this.#cells.keys()].map((place) => this.#items[place]);
   }
 
+  /** How many cells stand in a row. */
+  get columns(): number {
+    return this.#shape.columns;
+  }
+
   /** Show these items, in this order. Cells are rebuilt. */
   show(items: readonly number[], options: Partial<GridOptions> = {}): void {
     this.#items = items;

@@ -61,7 +61,7 @@ export const numberList = (value: Json | undefined): number[] =>
 export const textList = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.map(String) : [];
 
-function fieldOf(value: Json | undefined): Field {
+export function fieldOf(value: Json | undefined): Field {
   const field = (typeof value === "object" && value !== null && !Array.isArray(value) ? value : {}) as Record<
     string,
     Json

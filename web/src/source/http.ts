@@ -4,6 +4,8 @@ import {
   type Histograms,
   type Images,
   type Index,
+  type LivePart,
+  type Looked,
   type RecordMeta,
   type Scalars,
   type Source,
@@ -20,8 +22,12 @@ function address(path: string, query: Record<string, string | number>): string {
   return `api/${path}?${parameters}`;
 }
 
-async function get(url: string, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(url, signal ? { signal } : {});
+function get(url: string, signal?: AbortSignal): Promise<Response> {
+  return answered(url, signal ? { signal } : {});
+}
+
+async function answered(url: string, request: RequestInit): Promise<Response> {
+  const response = await fetch(url, request);
   if (response.ok) return response;
   throw new SourceError(await reason(response));
 }
@@ -42,7 +48,27 @@ function need(arrays: Tensors, name: string): Tensor["data"] {
   return array.data;
 }
 
+/** A header that pages of others cannot send: the server takes pictures from our page only. */
+const OURS = { "X-Convscope-Live": "1" };
+
+const LIVE: LivePart = {
+  async look(picture, name, type, signal) {
+    const request: RequestInit = {
+      method: "POST",
+      headers: { ...OURS, "Content-Type": type },
+      body: picture,
+    };
+    const url = address("live/look", { name });
+    return (await (await answered(url, signal ? { ...request, signal } : request)).json()) as Looked;
+  },
+  async forget(name) {
+    await answered(address("live/pictures", name ? { name } : {}), { method: "DELETE", headers: OURS });
+  },
+};
+
 export class HttpSource implements Source {
+  readonly live = LIVE;
+
   async index(signal?: AbortSignal): Promise<Index> {
     return (await (await get("api/index", signal)).json()) as Index;
   }
@@ -98,8 +124,15 @@ export class HttpSource implements Source {
     return (await (await get(address("record", { run, id }), signal)).json()) as RecordMeta;
   }
 
-  async arrays(run: string, id: string, names: readonly string[], signal?: AbortSignal): Promise<Tensors> {
-    const response = await get(address("arrays", { run, id, names: names.join(",") }), signal);
+  async arrays(
+    run: string,
+    id: string,
+    names: readonly string[],
+    signal?: AbortSignal,
+    rows?: readonly [start: number, stop: number],
+  ): Promise<Tensors> {
+    const part = rows ? { rows: rows.join(":") } : {};
+    const response = await get(address("arrays", { run, id, names: names.join(","), ...part }), signal);
     return parseSafetensors(await response.arrayBuffer());
   }
 

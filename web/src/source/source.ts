@@ -34,12 +34,30 @@ export interface RunInfo {
   readonly series: readonly SeriesInfo[];
   readonly records: readonly RecordInfo[];
   readonly problems: readonly string[];
+  /** Whether it is computed while one looks, and stored nowhere. */
+  readonly live?: boolean;
+}
+
+/** A network that looks at the pictures one hands in. */
+export interface LiveInfo {
+  readonly model: string;
+  /** The run that it computes. */
+  readonly run: string;
+  /** Channels, height and width of what it takes. */
+  readonly input_shape: readonly number[];
+  /** The layer to show first. */
+  readonly layer: string;
+  /** The pictures that are kept, the oldest first. */
+  readonly pictures: readonly string[];
+  /** The largest file that is accepted, in bytes. */
+  readonly most_bytes: number;
 }
 
 export interface Index {
   readonly logdir: string;
   readonly version: number;
   readonly runs: readonly RunInfo[];
+  readonly live?: LiveInfo | null;
 }
 
 /** A set of equally large tiles stored as picture files: row n is in file floor(n / rows). */
@@ -86,7 +104,33 @@ export interface Images {
   readonly size: NumberArray;
 }
 
+export interface Prediction {
+  readonly label: string;
+  readonly probability: number;
+}
+
+/** What a network has made of a picture. */
+export interface Looked {
+  readonly run: string;
+  readonly picture: string;
+  /** The layer to show first. */
+  readonly layer: string;
+  readonly tags: readonly { readonly layer: string; readonly tag: string }[];
+  readonly predictions: readonly Prediction[];
+  readonly seconds: number;
+}
+
+/** What a host with a network can do beside answering. */
+export interface LivePart {
+  /** Let the network look at the bytes of a picture's file; `type` is its media type. */
+  look(picture: Blob, name: string, type: string, signal?: AbortSignal): Promise<Looked>;
+  /** Drop a picture and all that was computed from it; all of them for an empty name. */
+  forget(name: string): Promise<void>;
+}
+
 export interface Source {
+  /** There where the host may have a network; the index says whether it has. */
+  readonly live?: LivePart;
   index(signal?: AbortSignal): Promise<Index>;
   /** Call back at every change of the logdir and when the connection comes or goes; returns the way to stop. */
   watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void;
@@ -95,7 +139,14 @@ export interface Source {
   images(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Images>;
   imageUrl(run: string, tag: string, index: number): string;
   record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta>;
-  arrays(run: string, id: string, names: readonly string[], signal?: AbortSignal): Promise<Tensors>;
+  /** Named arrays of a record; `rows`: of each only those of the first axis from one number up to another. */
+  arrays(
+    run: string,
+    id: string,
+    names: readonly string[],
+    signal?: AbortSignal,
+    rows?: readonly [start: number, stop: number],
+  ): Promise<Tensors>;
   pictureUrl(run: string, id: string, file: string): string;
 }
 

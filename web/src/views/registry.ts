@@ -10,7 +10,7 @@ export interface ViewEntry {
   /** Whether it shows several runs together. */
   readonly many: boolean;
   /** What one tag of it is. */
-  readonly tags: "Tags" | "Layers" | "Volumes" | "Embeddings";
+  readonly tags: "Tags" | "Layers" | "Volumes" | "Embeddings" | "Networks";
   readonly search: string;
   readonly load: () => Promise<{ readonly mount: Mount }>;
 }
@@ -62,6 +62,15 @@ export const VIEWS: readonly ViewEntry[] = [
     load: () => import("./curves"),
   },
   {
+    name: "network",
+    title: "Network",
+    kind: "architecture",
+    many: false,
+    tags: "Networks",
+    search: "Layer name or kind",
+    load: () => import("./network"),
+  },
+  {
     name: "filters",
     title: "Filters",
     kind: "filters",
@@ -69,6 +78,15 @@ export const VIEWS: readonly ViewEntry[] = [
     tags: "Layers",
     search: "Filter number",
     load: () => import("./filters"),
+  },
+  {
+    name: "maps",
+    title: "Feature maps",
+    kind: "maps",
+    many: false,
+    tags: "Layers",
+    search: "Channel number",
+    load: () => import("./maps"),
   },
   {
     name: "layer",

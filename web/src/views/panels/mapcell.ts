@@ -1,6 +1,7 @@
 // One feature map in the grid of all maps of a layer.
 import { context2d, h } from "../../lib/dom";
 import { number } from "../../lib/format";
+import { cellUnder } from "../../lib/pointer";
 import type { VolumeData } from "../../lib/volumedata";
 import { mapPixels, type Voxels, valueAt } from "../../lib/voxels";
 
@@ -27,9 +28,7 @@ export function mapCell(
   canvas.style.width = `${size[0]}px`;
   canvas.style.height = `${size[1]}px`;
   canvas.addEventListener("pointermove", (event) => {
-    const box = canvas.getBoundingClientRect();
-    const row = placeAt(event.clientY - box.top, box.height, height);
-    const column = placeAt(event.clientX - box.left, box.width, width);
+    const [row, column] = cellUnder(event, canvas, height, width);
     read(channel, row, column, valueAt(data.volume, channel, row, column));
   });
   const caption = h(
@@ -42,6 +41,3 @@ export function mapCell(
   const look = { type: "button", class: "map-cell", "data-place": place, "aria-label": label, onclick: see };
   return h("div", { role: "listitem" }, h("button", look, canvas, caption));
 }
-
-const placeAt = (offset: number, span: number, count: number): number =>
-  Math.max(0, Math.min(count - 1, Math.floor((count * offset) / span)));

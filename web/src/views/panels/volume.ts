@@ -3,6 +3,7 @@ import { slider } from "../../lib/controls";
 import { context2d, h, put } from "../../lib/dom";
 import { number } from "../../lib/format";
 import { hiddenTable } from "../../lib/frame";
+import { cellUnder } from "../../lib/pointer";
 import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
 import type { VolumeData } from "../../lib/volumedata";
 import { mapPixels, type Voxels, valueAt } from "../../lib/voxels";
@@ -101,16 +102,8 @@ export class VolumePanel {
   #point(event: PointerEvent): void {
     const data = this.#data;
     if (!data) return;
-    const box = this.#slice.getBoundingClientRect();
     const { volume } = data;
-    const row = Math.max(
-      0,
-      Math.min(volume.height - 1, Math.floor((volume.height * (event.clientY - box.top)) / box.height)),
-    );
-    const column = Math.max(
-      0,
-      Math.min(volume.width - 1, Math.floor((volume.width * (event.clientX - box.left)) / box.width)),
-    );
+    const [row, column] = cellUnder(event, this.#slice, volume.height, volume.width);
     const channel = data.order[this.#place];
     this.read(channel, row, column, valueAt(volume, channel, row, column));
   }

@@ -1,0 +1,50 @@
+"""One output of a forward pass, as it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.autograd.graph import Node
+from torch.nn.utils import parametrize
+
+from convscope.nets.functions import KINDS
+from convscope.nets.observe import ROOT, Call, FunctionCall
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One output that was seen: whose it is, its shape, and the node of the graph that made it."""
+
+    call: Call
+    source: nn.Module | FunctionCall
+    shape: tuple[int, ...]
+    node: Node | None
+
+    @property
+    def name(self) -> str:
+        """The layer's name: the second call of ``relu`` is ``relu:2``."""
+        name, count = self.call
+        return (name or ROOT) if count == 1 else f"{name or ROOT}:{count}"
+
+    @property
+    def name_of_module(self) -> str:
+        """For a function, the module that called it."""
+        return self.call[0].rpartition(".")[0]
+
+    @property
+    def kind(self) -> str:
+        """What it is called among torch's modules."""
+        if isinstance(self.source, FunctionCall):
+            return KINDS[self.source.function]
+        module = self.source
+        kind = parametrize.type_before_parametrizations(module) if parametrize.is_parametrized(module) else type(module)
+        return str(kind.__name__)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it has learned."""
+        if isinstance(self.source, nn.Module):
+            return sum(p.numel() for p in self.source.parameters())
+        given = [*self.source.args, *self.source.options.values()]
+        return sum(p.numel() for p in given if isinstance(p, nn.Parameter))

@@ -1,0 +1,210 @@
+// The architecture of a network: its graph with shapes, the paper's table, and the way to the pages of each layer.
+import { joinList, recordsOf, splitList, tagsOf } from "../lib/catalog";
+import { type Control, segmented, toggle } from "../lib/controls";
+import { h, isTyping, put } from "../lib/dom";
+import { count, plural, times } from "../lib/format";
+import { failed } from "../lib/frame";
+import { splitTag } from "../lib/mapstags";
+import {
+  boxesOf,
+  fetchNetwork,
+  isMain,
+  type LayerRow,
+  MOST_BOXES,
+  modulesOf,
+  modulesOfAll,
+  type NetworkData,
+  openedAtFirst,
+} from "../lib/network";
+import { type About, mounting, RecordView } from "../lib/recordview";
+import { choiceOf, formatRoute, toView } from "../lib/route";
+import type { Source } from "../source/source";
+import { LayerInfo } from "./panels/layerinfo";
+import { amountOf, NetworkGraph } from "./panels/networkgraph";
+import { networkTable, type PageLink } from "./panels/networktable";
+import type { Mount, ViewState } from "./view";
+
+const SHOWS = ["graph", "table"] as const;
+const NONE = "-";
+
+const ABOUT: About<NetworkData> = {
+  kind: "architecture",
+  view: "Network",
+  explain:
+    "The layers in the order in which they are executed, with the shape each one gives and the pixels each position of it sees. A click on a closed module opens it.",
+  nothing: [
+    "No network yet",
+    "Look into a network with the pictures of a folder:",
+    "convscope demo",
+    "convscope inspect MODEL IMAGES -o RUN",
+  ],
+  fetch: fetchNetwork,
+};
+
+class NetworkView extends RecordView<NetworkData> {
+  readonly #graph = new NetworkGraph({
+    choose: (layer) => this.state.navigate({ layer }),
+    open: (module) => this.#open(module),
+  });
+  readonly #info: LayerInfo;
+  readonly #main = h("div", { class: "network-main" });
+  readonly #show: Control<(typeof SHOWS)[number]>;
+  readonly #all: Control<boolean>;
+  readonly #closeAll = h(
+    "button",
+    { type: "button", class: "button", onclick: () => this.set({ open: NONE }) },
+    "Close all",
+  );
+  readonly #openAll = h(
+    "button",
+    { type: "button", class: "button", onclick: () => this.#openEverything() },
+    "Open all",
+  );
+
+  constructor(el: HTMLElement, source: Source, state: ViewState) {
+    super(el, source, state, ABOUT);
+    this.#show = segmented(
+      "Show",
+      [
+        { value: "graph", text: "Graph" },
+        { value: "table", text: "Table" },
+      ],
+      "graph",
+      (value) => this.set({ show: value === "graph" ? null : value }),
+    );
+    this.#all = toggle(
+      "All layers",
+      false,
+      (yes) => this.set({ rows: yes ? "all" : null }),
+      "Also normalisations, non-linearities and changes of shape",
+    );
+    this.#info = new LayerInfo(
+      () => this.state.navigate({ layer: null }),
+      (layer) => this.state.link({ layer }),
+    );
+  }
+
+  protected paint(data: NetworkData, run: string): void {
+    const { params } = this.state.route;
+    const table = choiceOf(this.state.route, "show", SHOWS) === "table";
+    const chosen = data.layers.find(({ name }) => name === params.layer);
+    this.note(params.layer && !chosen ? `No layer “${params.layer}” in ${data.network}.` : "");
+    this.state.crumb(chosen?.name ?? "");
+    this.head(run, {
+      tag: data.network,
+      facts: [
+        { name: "input", value: times(...data.input) },
+        { name: "layers", value: count(data.layers.length) },
+        { name: "parameters", value: amountOf(data.parameters), title: count(data.parameters) },
+        { name: "multiply-adds", value: amountOf(data.macs), title: `${count(data.macs)} for one image` },
+      ],
+    });
+    this.#show.set(table ? "table" : "graph");
+    this.#all.set(params.rows === "all");
+    put(
+      this.frame.tools,
+      this.#show.el,
+      ...(table ? [this.#all.el] : [this.#openAll, this.#closeAll]),
+      this.player.el,
+    );
+    if (!this.#main.isConnected)
+      put(this.frame.body, h("div", { class: "with-panel" }, this.#main, this.#info.el));
+    const takers = chosen ? data.layers.filter(({ inputs }) => inputs.includes(chosen.name)) : [];
+    this.#info.show(
+      chosen,
+      takers.map(({ name }) => name),
+      chosen ? this.#pages(run, chosen.name) : [],
+    );
+    if (table) this.#table(data, run, chosen);
+    else this.#drawGraph(data, chosen);
+  }
+
+  protected key(event: KeyboardEvent): void {
+    const data = this.loaded?.data;
+    if (!data || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && this.state.route.params.layer) return this.state.navigate({ layer: null });
+    const by = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
+    if (!by || !this.state.route.params.layer) return this.stepKey(event);
+    event.preventDefault();
+    const at = data.layers.findIndex(({ name }) => name === this.state.route.params.layer);
+    const next = data.layers[Math.max(0, Math.min(data.layers.length - 1, at + by))];
+    this.set({ layer: next.name });
+  }
+
+  #table(data: NetworkData, run: string, chosen: LayerRow | undefined): void {
+    const found = this.#found(data);
+    const shown = data.layers.filter(
+      (layer) =>
+        (this.state.route.params.rows === "all" || isMain(layer) || layer === chosen) &&
+        (!found || found.has(layer.name)),
+    );
+    put(
+      this.#main,
+      networkTable(
+        shown,
+        chosen?.name ?? "",
+        (layer) => this.state.navigate({ layer }),
+        (layer) => this.#pages(run, layer),
+      ),
+      h("p", { class: "muted" }, `${plural(shown.length, "row")} of ${plural(data.layers.length, "layer")}.`),
+    );
+  }
+
+  #drawGraph(data: NetworkData, chosen: LayerRow | undefined): void {
+    const open = this.#opened(data);
+    for (const module of chosen ? modulesOf(chosen.name) : []) open.add(module);
+    if (this.#graph.el.parentElement !== this.#main) put(this.#main, this.#graph.el);
+    this.#graph
+      .show(data, open, chosen?.name ?? "", this.#found(data))
+      .catch((error: unknown) => put(this.#main, failed(error)));
+  }
+
+  /** The layers whose name or kind has what is searched for; null if nothing is. */
+  #found(data: NetworkData): ReadonlySet<string> | null {
+    const wanted = (this.state.route.params.q ?? "").trim().toLocaleLowerCase();
+    if (!wanted) return null;
+    const fits = ({ name, kind }: LayerRow): boolean =>
+      `${name}\n${kind}`.toLocaleLowerCase().includes(wanted);
+    return new Set(data.layers.filter(fits).map(({ name }) => name));
+  }
+
+  #opened(data: NetworkData): Set<string> {
+    const { open } = this.state.route.params;
+    return open === undefined ? openedAtFirst(data.layers) : new Set(splitList(open));
+  }
+
+  #open(module: string): void {
+    const data = this.loaded?.data;
+    if (!data) return;
+    const open = this.#opened(data).add(module);
+    this.state.navigate({ open: joinList(open) });
+  }
+
+  #openEverything(): void {
+    const data = this.loaded?.data;
+    if (!data) return;
+    const open = new Set(modulesOfAll(data.layers).keys());
+    const boxes = boxesOf(data.layers, open).length;
+    if (boxes > MOST_BOXES)
+      this.note(`${count(boxes)} boxes are too many to be read; open modules one by one, or see the table.`);
+    else this.set({ open: joinList(open) });
+  }
+
+  /** The pages of this run that show a layer. */
+  #pages(run: string, layer: string): PageLink[] {
+    const found = this.state.index.runs.find(({ name }) => name === run);
+    if (!found) return [];
+    const link = (text: string, view: string, tag: string): PageLink => ({
+      text,
+      href: formatRoute(toView(this.state.route, view, { run, tag })),
+    });
+    const maps = tagsOf(found, "maps").find((tag) => splitTag(tag).layer === layer);
+    return [
+      ...(recordsOf(found, "filters", layer).length ? [link("Filters", "filters", layer)] : []),
+      ...(maps ? [link("Maps", "maps", maps)] : []),
+      ...(recordsOf(found, "topk", layer).length ? [link("Top images", "layer", layer)] : []),
+    ];
+  }
+}
+
+export const mount: Mount = mounting(NetworkView);
