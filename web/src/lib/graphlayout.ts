@@ -17,6 +17,9 @@ export interface Drawn {
   readonly wires: readonly (readonly { readonly x: number; readonly y: number }[])[];
 }
 
+/** The library takes a node of the empty name for none. */
+const key = (id: string): string => `box ${id}`;
+
 /** Lay a graph out from top to bottom; `sizes` are the boxes in the order of execution. */
 export function layOut(
   sizes: ReadonlyMap<string, { width: number; height: number }>,
@@ -24,17 +27,18 @@ export function layOut(
 ): Drawn {
   const graph = new Graph();
   graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 26, edgesep: 14, marginx: 12, marginy: 12 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  for (const [id, size] of sizes) graph.setNode(id, { ...size });
-  for (const { from, to } of wires) graph.setEdge(from, to);
+  for (const [id, size] of sizes) graph.setNode(key(id), { ...size });
+  for (const { from, to } of wires) graph.setEdge(key(from), key(to), { weight: 1, minlen: 1 });
   layout(graph);
   const { width = 0, height = 0 } = graph.graph();
   const boxes = new Map(
     [...sizes.keys()].map((id) => {
-      const { x, y, width: w, height: h } = graph.node(id) as Placed;
+      const { x, y, width: w, height: h } = graph.node(key(id)) as Placed;
       return [id, { x: x - w / 2, y: y - h / 2, width: w, height: h }] as const;
     }),
   );
-  const lines = wires.map(({ from, to }) => graph.edge(from, to).points as { x: number; y: number }[]);
+  const lines = wires.map(
+    ({ from, to }) => graph.edge(key(from), key(to)).points as { x: number; y: number }[],
+  );
   return { width, height, boxes, wires: lines };
 }
