@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-network lint format types web-check unit screenshots bench package clean
+.PHONY: help demo test test-network lint format types web-check unit screenshots bench survey package clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,10 @@ bench: .venv/ready  ## the paired benchmarks; copy their tables into benchmarks/
 	.venv/bin/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(PYTHON) benchmarks/recording.py
 	$(PYTHON) benchmarks/watch.py
+	$(PYTHON) benchmarks/networks.py
+
+survey: .venv/ready  ## look into every network of torchvision and 300 of timm's; makes docs/architectures.md anew
+	$(PYTHON) scripts/survey.py -o docs/architectures.md
 
 package: .venv/ready  ## sdist and wheel in dist/
 	$(PYTHON) -m build

@@ -36,6 +36,8 @@ PAGES: Final = {
     "images": "#/images",
     "confusion": "#/confusion",
     "curves": "#/curves?range=corner",
+    "network": "#/network?run=alexnet&layer=features.3",
+    "network-table": "#/network?run=alexnet&show=table",
     "filters": "#/filters?run=alexnet",
     "filters-similarity": "#/filters?run=alexnet&sort=similarity&ch=37",
     "filters-health": "#/filters?run=mnist/training&health=1&ch=0",

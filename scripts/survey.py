@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 import shim_torchvision  # noqa: E402, F401 - before torchvision
-from convscope.inspect.receptive_field import ReceptiveField  # noqa: E402
 from convscope.nets.torch import Model  # noqa: E402
+from gradient_support import positive, supports  # noqa: E402
 
 FIELDS_CHECKED = 3
 LARGE = 150_000_000
@@ -48,19 +47,6 @@ class Row:
     checked: int = 0
     seconds: float = 0.0
     problem: str = ""
-
-
-def positive(network: nn.Module) -> nn.Module:
-    """Give a network weights that are all positive and keep the size of what they are given."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            fan_in = max(1, parameter[0].numel()) if parameter.ndim > 1 else 1
-            if parameter.ndim > 1:
-                parameter.uniform_(0.5 / fan_in, 1.5 / fan_in, generator=generator)
-            else:
-                parameter.fill_(0.01 if name.endswith("bias") else 1.0)
-    return network.eval()
 
 
 def plain_hooks(network: nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -84,38 +70,6 @@ def plain_hooks(network: nn.Module, image: torch.Tensor) -> dict[str, torch.Tens
     return found
 
 
-class Spread(TorchFunctionMode):
-    """Lets gradients land everywhere they could: a maximum becomes a mean, and nothing is cut off above."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name, options = getattr(func, "__name__", ""), kwargs or {}
-        if name.startswith("max_pool2d"):
-            names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-            given = {**dict(zip(names, args[1:], strict=False)), **options}
-            if given.get("dilation", 1) in (1, (1, 1)):
-                window = {key: given[key] for key in ("kernel_size", "stride", "padding", "ceil_mode") if key in given}
-                return nn.functional.avg_pool2d(args[0], **window)
-        if name in ("relu6", "hardtanh", "hardtanh_", "hardswish", "hardsigmoid", "relu", "relu_"):
-            return args[0] * 1.0
-        return func(*args, **options)
-
-
-def support(model: Model, layer: str, position: tuple[int, int], image: torch.Tensor) -> tuple[int, int, int, int]:
-    """Return the box in which the gradient of a position of a layer is not zero."""
-    network = model.network.double()
-    module = dict(network.named_modules())[layer]
-    kept: list[torch.Tensor] = []
-    handle = module.register_forward_hook(lambda _, __, output: kept.append(output))
-    pixels = image.double().clone().requires_grad_()
-    with Spread():
-        network(pixels)
-    handle.remove()
-    (gradient,) = torch.autograd.grad(kept[0][0, :, position[0], position[1]].sum(), pixels)
-    rows, columns = (np.flatnonzero(gradient[0].abs().sum((0, axis)).numpy()) for axis in (2, 1))
-    network.float()
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-
-
 def check_fields(model: Model, image: torch.Tensor) -> int:
     """Hold some receptive fields against the gradient; return how many."""
     modules = dict(model.network.named_modules())
@@ -125,13 +79,12 @@ def check_fields(model: Model, image: torch.Tensor) -> int:
     ]  # fmt: skip
     places = sorted({round(share * (len(local) - 1)) for share in np.linspace(0, 1, FIELDS_CHECKED)}) if local else []
     chosen = [local[place] for place in places]
+    centres = {layer.name: (layer.shape[1] // 2, layer.shape[2] // 2) for layer in chosen}
+    found = supports(model.network, centres, image)
     for layer in chosen:
-        y, x = layer.shape[1] // 2, layer.shape[2] // 2
-        field: ReceptiveField = layer.receptive_field
-        expected = field.box(y, x, *model.input_shape[1:])
-        found = support(model, layer.name, (y, x), image)
-        if found != expected:
-            raise AssertionError(f"field of {layer.name} is {expected}, the gradient lands on {found}")
+        expected = layer.receptive_field.box(*centres[layer.name], *model.input_shape[1:])
+        if found[layer.name] != expected:
+            raise AssertionError(f"field of {layer.name} is {expected}, the gradient lands on {found[layer.name]}")
     return len(chosen)
 
 
