@@ -12,7 +12,7 @@ import gc
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 import shim_torchvision  # noqa: E402, F401 - before torchvision
 from convscope.nets.torch import Model  # noqa: E402
 from gradient_support import positive, supports  # noqa: E402
+
+Builder = Callable[[], nn.Module]
 
 FIELDS_CHECKED = 3
 LARGE = 150_000_000
@@ -112,7 +114,7 @@ def look(name: str, network: nn.Module, size: int) -> Row:
     )  # fmt: skip
 
 
-def torchvisions() -> Iterator[tuple[str, Any, int]]:
+def torchvisions() -> Iterator[tuple[str, Builder, int]]:
     """Yield the name, the builder and the image size of every classification network of torchvision."""
     from torchvision import models
 
@@ -136,7 +138,7 @@ TRANSFORMERS = (
 LARGE_NAMES = ("large", "huge", "giant", "_xl", "_l2")
 
 
-def timms(most: int) -> Iterator[tuple[str, Any, int]]:
+def timms(most: int) -> Iterator[tuple[str, Builder, int]]:
     """Yield the smaller ConvNets of timm: those of at most so many parameters that no transformer is part of."""
     import timm
 
@@ -156,7 +158,7 @@ def timms(most: int) -> Iterator[tuple[str, Any, int]]:
             yield f"timm:{name}", partial(timm.create_model, name, pretrained=False), size
 
 
-def survey(networks: Iterator[tuple[str, Any, int]]) -> Iterator[Row]:
+def survey(networks: Iterator[tuple[str, Builder, int]]) -> Iterator[Row]:
     """Look into one network after another."""
     for name, build, size in networks:
         with warnings.catch_warnings():
