@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from io import BytesIO
 from typing import Final
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import Error, FloatRect, Locator, Page, Request, expect
 
 from convscope.view import RunningServer
 
 WAIT: Final = 30_000
 """Milliseconds."""
+expect.set_options(timeout=WAIT)  # the usual five seconds are short for a shared machine that is busy
 
 
 def ready(page: Page) -> None:
@@ -44,9 +46,53 @@ def ink(page: Page, selector: str) -> int:
     """How many colours a canvas shows on the page: an empty one shows a single one."""
     canvas = page.locator(selector).first
     expect(canvas).to_be_visible()
-    settled(canvas)
-    canvas.scroll_into_view_if_needed()
+    end = time.monotonic() + WAIT / 1000
+    while True:
+        settled(canvas)
+        try:
+            canvas.scroll_into_view_if_needed()
+            break
+        except Error:  # the grid has just made its cells anew
+            if time.monotonic() > end:
+                raise
     box = settled(canvas)
     shown = page.screenshot(clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]})
     pixels = np.asarray(Image.open(BytesIO(shown)).convert("RGB")).reshape(-1, 3)
     return len(np.unique(pixels, axis=0))
+
+
+def until(page: Page, condition: Callable[[], bool], what: str = "what was waited for") -> None:
+    """Wait until a condition holds, however slow the machine is."""
+    end = time.monotonic() + WAIT / 1000
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come"
+        page.wait_for_timeout(50)
+
+
+class Traffic:
+    """Counts what a page is sent."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._open: set[Request] = set()
+        self._finished: list[Request] = []
+        self._last = time.monotonic()
+        page.on("request", self._begin)
+        page.on("requestfinished", self._end)
+        page.on("requestfailed", self._end)
+
+    def _begin(self, request: Request) -> None:
+        if not request.url.endswith("/api/events"):  # it stays open
+            self._open.add(request)
+        self._last = time.monotonic()
+
+    def _end(self, request: Request) -> None:
+        self._open.discard(request)
+        self._finished.append(request)
+        self._last = time.monotonic()
+
+    def bytes(self) -> int:
+        """All bytes so far, once nothing has been on its way for half a second."""
+        until(self._page, lambda: not self._open and time.monotonic() - self._last > 0.5, "the end of the traffic")
+        sizes = [request.sizes() for request in list(self._finished) if request.failure is None]
+        return sum(one["responseBodySize"] + one["responseHeadersSize"] for one in sizes)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from browser_pages import ink, open_view, ready, settled
+from browser_pages import ink, open_view, ready, settled, until
 from convscope import Run, SummaryWriter
 from convscope.summary import Summary
 from convscope.view import RunningServer, serve
@@ -269,6 +269,7 @@ def test_a_channel_is_opened_and_left_by_keyboard(page: Page, server: RunningSer
 
 def test_no_page_scrolls_sideways_on_the_smallest_phones(page: Page, server: RunningServer) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
+    fits = "['html', 'main'].every(n => ((e) => e.scrollWidth <= e.clientWidth)(document.querySelector(n)))"
     for view in (
         "scalars",
         "histograms",
@@ -281,12 +282,10 @@ def test_no_page_scrolls_sideways_on_the_smallest_phones(page: Page, server: Run
         "embedding",
         "volume",
     ):
+        page.goto("about:blank")
         open_view(page, server, f"#/{view}")
-        page.wait_for_timeout(200)
-        widest = (
-            "Math.max(...['html', 'main'].map(n => document.querySelector(n)).map(e => e.scrollWidth - e.clientWidth))"
-        )
-        assert page.evaluate(widest) <= 0, view
+        settled(page.locator(".view-header"))
+        until(page, lambda: bool(page.evaluate(fits)), f"{view}, no wider than the screen,")
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), view
 
 

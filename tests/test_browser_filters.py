@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
-from browser_pages import ink, open_view, settled
+from browser_pages import Traffic, ink, open_view, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.summary import Summary
@@ -39,26 +39,17 @@ def filter_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
 
 
 def test_a_layer_as_large_as_vggs_opens_with_less_than_a_megabyte(page: Page, filter_run: RunningServer) -> None:
-    finished: list[Request] = []
-
-    def keep(request: Request) -> None:
-        finished.append(request)
-
-    page.on("requestfinished", keep)
-
-    def sent() -> int:
-        return sum(request.sizes()["responseBodySize"] for request in list(finished))
-
+    traffic = Traffic(page)
     open_view(page, filter_run, "#/filters?run=vgg")
-    ink(page, "canvas[aria-label='filter 0']")
-    page.wait_for_timeout(300)
-    opened = sent()
+    first = "canvas[aria-label='filter 0']"
+    until(page, lambda: ink(page, first) > 3, "the first filter")
+    opened = traffic.bytes()
     assert 50_000 < opened < 1_000_000, "the weights alone are 9.4 MB"
     page.get_by_role("button", name="All", exact=True).click()
     page.wait_for_url("**input=all*")
-    expect(page.locator("canvas[aria-label='filter 0']")).to_have_js_property("width", 23 * (3 * 4 + 2) - 2)
-    page.wait_for_timeout(500)
-    assert opened < sent() < opened + 1_000_000, "the rows that are on the screen"
+    expect(page.locator(first)).to_have_js_property("width", 23 * (3 * 4 + 2) - 2)
+    until(page, lambda: traffic.bytes() > opened, "the rows that are on the screen")
+    assert traffic.bytes() < opened + 1_000_000
 
 
 def test_filters_are_chosen_by_flag_and_sorted(page: Page, filter_run: RunningServer) -> None:

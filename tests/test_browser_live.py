@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect, sync_playwright
 from torch import nn
 
 import browser as finder
+from browser_pages import WAIT, until
 from convscope import Model, SummaryWriter
 from convscope.jobs.live import LiveModel
 from convscope.nets.preprocessing import Preprocessing
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
-WAIT = 30_000
 GIVE = """([event, files]) => {
     const data = new DataTransfer();
     for (const [name, type, text] of files) {
@@ -169,6 +169,58 @@ def test_the_button_works_from_the_keyboard_and_pictures_can_be_forgotten(page: 
     expect(page.locator(".failed")).to_have_count(0)
     page.get_by_role("button", name="Forget b.png").click()
     expect(page.get_by_test_id("empty")).to_be_visible()
+
+
+def test_a_picture_that_is_dropped_while_another_is_being_shown_is_not_lost(page: Page, server: RunningServer) -> None:
+    page.route("**/api/events", lambda _: None)  # nobody tells the page; it has to ask by itself
+    open_page(page, server)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/index", hold)
+    give(page, "drop", ("first.png", "image/png", encoded(1)))
+    until(page, lambda: bool(held), "the question for what there is")
+    give(page, "drop", ("second.png", "image/png", encoded(2)))
+    page.unroute("**/api/index")
+    for route in held:
+        route.continue_()
+    kept = page.get_by_role("list", name="Pictures that are kept")
+    expect(kept.get_by_role("link")).to_have_text(["second.png", "first.png"])
+
+
+def test_two_pages_hand_in_pictures_at_once(page: Page, chromium: Browser, server: RunningServer) -> None:
+    other = chromium.new_page()
+    for one in (page, other):
+        open_page(one, server)
+    for seed, one in enumerate((page, other)):
+        assert give(one, "drop", *[(f"{seed}{n}.png", "image/png", encoded(10 * seed + n)) for n in range(4)])
+    names = sorted(f"{seed}{n}.png" for seed in range(2) for n in range(4))
+    for one in (page, other):
+        kept = one.get_by_role("list", name="Pictures that are kept").get_by_role("link")
+        expect(kept).to_have_count(8)
+        assert sorted(kept.all_inner_texts()) == names
+        expect(one.get_by_role("alert")).to_have_count(0)
+        expect(one.get_by_role("heading", level=1)).to_contain_text("Feature maps")
+    other.close()
+
+
+def test_a_page_lives_through_a_restart_of_its_network(chromium: Browser, logdir: Path) -> None:
+    page = chromium.new_page()
+    first = serve(logdir, port=0, live=a_network())
+    open_page(page, first)
+    give(page, "drop", ("old.png", "image/png", encoded()))
+    expect(page.get_by_role("link", name="old.png", exact=True)).to_be_visible()
+    first.stop()
+    with serve(logdir, port=first.port, live=a_network()) as second:
+        assert second.port == first.port
+        expect(page.get_by_role("link", name="old.png", exact=True)).to_have_count(0)
+        give(page, "drop", ("new.png", "image/png", encoded()))
+        expect(page.get_by_role("link", name="new.png", exact=True)).to_be_visible()
+        expect(page.locator(".map-cell canvas").first).to_be_visible()
+        expect(page.locator(".failed")).to_have_count(0)
+        page.close()
 
 
 def test_switching_layers_looks_at_nothing_again(page: Page, server: RunningServer) -> None:

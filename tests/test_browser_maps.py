@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
-from browser_pages import ink, open_view, ready, settled
+from browser_pages import Traffic, ink, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.maps import FeatureMaps, maps_tag
@@ -86,24 +86,14 @@ def pixel(page: Page, selector: str, x: int, y: int) -> list[int]:
 def test_a_large_layer_sends_less_than_a_megabyte_before_scrolling(
     page: Page, server: RunningServer, layer: str, sort: str
 ) -> None:
-    sent: list[int] = []
-
-    def count(request: Request) -> None:
-        sizes = request.sizes()
-        sent.append(sizes["responseBodySize"] + sizes["responseHeadersSize"])
-
-    page.on("requestfinished", count)
+    traffic = Traffic(page)
     open_view(page, server, address("large", layer, "p", sort=sort))
-    assert ink(page, ".map-cell canvas") > 20
-    page.wait_for_load_state("networkidle")
-    assert 100_000 < sum(sent) < 1_000_000  # the program itself and its fonts included
-    before = sum(sent)
+    until(page, lambda: ink(page, ".map-cell canvas") > 20, "the first map")
+    opened = traffic.bytes()
+    assert 100_000 < opened < 1_000_000  # the program itself and its fonts included
     page.mouse.move(900, 600)
     page.mouse.wheel(0, 1500)
-    page.wait_for_timeout(300)
-    page.wait_for_load_state("networkidle")
-    assert sum(sent) > before
-    page.remove_listener("requestfinished", count)
+    until(page, lambda: traffic.bytes() > opened, "the maps further down")
 
 
 def test_the_grid_has_every_channel_and_lays_the_one_under_the_pointer_over_the_picture(
@@ -177,7 +167,9 @@ def test_a_map_is_read_value_by_value_with_what_each_position_sees(
     cell = stage["width"] / 23
     page.mouse.move(stage["x"] + 7.5 * cell, stage["y"] + 0.5 * cell)
     expect(reading).to_contain_text(f"{values[5, 0, 7]:.6g}".replace("-", "−") + " at row 0, column 7.")
-    expect(reading).to_contain_text("sees rows −2–8, columns 26–36 of the picture, cut at the border")
+    expect(reading).to_contain_text(
+        "sees rows 0–8, columns 26–36 of the picture; its field of 11 × 11 is cut at the border"
+    )
     field = page.get_by_test_id("field")
     expect(field).to_have_attribute("data-box", "0,26,9,37")
     box, whole = settled(field), settled(page.locator(".map-input"))
@@ -282,6 +274,6 @@ def test_a_narrow_page_does_not_scroll_sideways(page: Page, server: RunningServe
     page.set_viewport_size({"width": 390, "height": 844})
     for more in ({}, {"ch": 3}):
         open_view(page, server, address("net", "conv/1", **more))
-        page.wait_for_timeout(200)
+        settled(page.locator(".map-input"))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.goto("about:blank")

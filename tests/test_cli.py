@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from convscope import Run, SummaryWriter, __version__
-from convscope.cli import main
+from convscope.cli import app, main
 from convscope.errors import InputError
 from convscope.formats.scalars import encode_scalars
 from convscope.jobs import folder
@@ -83,6 +86,11 @@ def two():
     return nn.Conv2d(2, 4, 3)
 def dense():
     return nn.Sequential(nn.Flatten(), nn.Linear(30, 2))
+class Astray(nn.Conv2d):
+    def forward(self, x):
+        raise KeyError("lost")
+def astray():
+    return Astray(3, 4, 3)
 """
 
 
@@ -151,6 +159,10 @@ def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
         (["demo", "--no-open", "--exit", "--out", "{tmp}/file/run"], "file"),
         (["demo", "--no-open", "--exit", "--out", "{tmp}/run", "--seed", "-1"], "--seed"),
         (["inspect", "mynet:boom", "{photos}", "-o", "{tmp}/run"], "boom went off"),
+        (["inspect", "mynet:astray", "{photos}", "-o", "{tmp}/run"], "lost"),
+        (["inspect", "unfinished:build", "{photos}", "-o", "{tmp}/run"], "SyntaxError"),
+        (["inspect", ":build", "{photos}", "-o", "{tmp}/run"], "package.module:function"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--device", "meta"], "nothing is computed"),
         (["inspect", "mynet:two", "{photos}", "-o", "{tmp}/run"], "2 channels"),
         (["inspect", "mynet:dense", "{photos}", "-o", "{tmp}/run"], "--input-shape"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--input-shape", "3,x"], "3,x"),
@@ -174,6 +186,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "mynet.py").write_text(NET)
+    (tmp_path / "unfinished.py").write_text("def build(")
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.jpg").write_text("no picture")
@@ -232,3 +245,86 @@ def test_every_command_is_documented() -> None:
     documented = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
     for command in ("demo", "view", "inspect", "ls"):
         assert f"`convscope {command}" in documented
+
+
+def test_every_option_of_view_and_inspect_is_documented() -> None:
+    documented = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
+    commands = get_command(app).commands
+    for command in ("view", "inspect"):
+        for option in (name for parameter in commands[command].params for name in parameter.opts):
+            assert not option.startswith("-") or f"`{option}" in documented, f"{command} {option}"
+
+
+@contextmanager
+def ended_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let what is done inside end at a writer's call of that number."""
+    real, calls = SummaryWriter.add, []
+
+    def add(writer: SummaryWriter, *arguments: object, **options: object) -> str:
+        calls.append(number)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return real(writer, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SummaryWriter, "add", add)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+def everything_in(run: Path) -> dict[tuple[str, str], list[dict[str, bytes]]]:
+    found: dict[tuple[str, str], list[dict[str, bytes]]] = {}
+    opened = Run(run)
+    for entry in opened.entries():
+        arrays = opened.record(entry).arrays()
+        found.setdefault((entry.kind, entry.tag), []).append({n: np.asarray(a).tobytes() for n, a in arrays.items()})
+    return found
+
+
+def test_inspect_ended_at_any_write_leaves_what_an_uninterrupted_one_does(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mynet.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    ask = (folder.Question(k=2, input_shape=(3, 32, 32)), lambda label: lambda done, total: None)
+    folder.inspect_folder("mynet:build", photos, tmp_path / "whole", *ask)
+    whole = everything_in(tmp_path / "whole")
+    assert all(len(records) == 1 for records in whole.values())
+    for number in range(2, len(whole) + 1):
+        out = tmp_path / f"run{number}"
+        with ended_at(number, monkeypatch):
+            folder.inspect_folder("mynet:build", photos, out, *ask)
+        folder.inspect_folder("mynet:build", photos, out, *ask)
+        assert everything_in(out) == whole, number
+
+
+def test_inspect_does_not_go_on_with_other_pictures(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mynet.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    ask = (folder.Question(k=2, input_shape=(3, 32, 32)), lambda label: lambda done, total: None)
+    with ended_at(3, monkeypatch):
+        folder.inspect_folder("mynet:build", photos, tmp_path / "run", *ask)
+    Image.new("RGB", (64, 64), "red").save(photos / "temple" / "another.png")
+    with pytest.raises(InputError, match="begun with other settings, weights or pictures"):
+        folder.inspect_folder("mynet:build", photos, tmp_path / "run", *ask)
+
+
+def test_the_preprocessing_is_stored_with_each_result_and_fits_the_input_asked_for(
+    tmp_path: Path, photos: Path
+) -> None:
+    question = folder.Question(k=1, layers=["conv1"], weights="random", input_shape=(3, 64, 64))
+    folder.inspect_folder("squeezenet1_0", photos, tmp_path / "run", question, lambda label: lambda done, total: None)
+    run = Run(tmp_path / "run")
+    for kind in ("maps", "volume", "topk"):
+        stored = run.record(run.entries(kind)[-1]).meta["preprocessing"]
+        assert (stored["crop"], stored["order"]) == ([64, 64], "BGR"), kind
+    assert run.record(run.entries("filters")[-1]).meta["preprocessing"]["order"] == "BGR"
+
+
+def test_a_file_that_is_a_network_cannot_be_had_with_random_weights() -> None:
+    with pytest.raises(InputError, match="brings its own weights and cannot be had with random ones"):
+        folder.open_model("net.onnx", folder.Question(weights="random"))

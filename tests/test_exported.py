@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from convscope.errors import FormatError, InputError, NotFoundError
-from convscope.nets.exported import from_exported, is_exported, load_exported
-from convscope.nets.program import Part
+from convscope.nets.programs.exported import from_exported, is_exported, load_exported
+from convscope.nets.programs.program import Part
+from convscope.nets.torch import Model
 from networks import (
     TORCHVISION,
     Block,
@@ -154,6 +156,34 @@ def test_a_program_that_wrote_its_batch_down_takes_only_that(program: Any) -> No
     with pytest.raises(InputError, match="takes batches of exactly 2 images, got 3; export it with dynamic_shapes"):
         ours(IMAGES)
     assert from_exported(exported(nn.Sequential(nn.Conv2d(3, 4, 3)).eval())).fixed_batch is None
+
+
+class Flat(nn.Module):
+    """A network that wrote down both its size and its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.last = nn.Linear(4 * 30 * 30, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.conv(x)).view(x.shape[0], -1))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_programs_of_one_size_are_searched_and_attributed(batch: int) -> None:
+    network = Flat().eval()
+    images = np.random.default_rng(0).normal(size=(7, 3, 32, 32)).astype(np.float32)
+    plain, ours = Model(network, input_shape=(3, 32, 32)), Model(exported(network, torch.rand(batch, 3, 32, 32)))
+    assert ours.network.fixed_batch == batch
+    for layer in ("conv", "last"):
+        wanted, found = (model.top_k(images, layers=[layer], k=2)[layer] for model in (plain, ours))
+        np.testing.assert_array_equal(found.image, wanted.image)
+        values = ours.attribute(found, images).values
+        np.testing.assert_allclose(values, plain.attribute(wanted, images).values, atol=1e-5)
+        np.testing.assert_allclose(
+            ours.project(images[0], layer, 1)[0], plain.project(images[0], layer, 1)[0], atol=1e-5
+        )
 
 
 def test_an_image_of_another_size_is_refused(program: Any) -> None:

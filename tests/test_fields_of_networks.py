@@ -40,7 +40,7 @@ PUBLISHED = {
     "resnet18": {
         "conv1": 7, "maxpool": 11, "layer1.1.add": 43, "layer2.1.add": 99, "layer3.1.add": 211, "layer4.1.add": 435,
     },
-    # by r' = r + 2j a unit: strides in the first 3×3 convolution of a stage. Araujo's resnet_v1_152 has them in the last
+    # by r' = r + 2j a unit: strides in a stage's first 3×3 convolution. Araujo's resnet_v1_152 has them in the last
     # unit of each stage and so comes to 1507
     "resnet152": {
         "maxpool": 11, "layer1.2.add": 35, "layer2.7.add": 155, "layer3.35.add": 1291, "layer4.2.add": 1451,

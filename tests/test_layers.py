@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -257,3 +260,180 @@ def test_pictures_of_a_set_go_through_functions_too() -> None:
     assert [layer.name for layer in model.layers] == ["conv2d"]
     pictures = ArrayImages(np.random.default_rng(0).integers(0, 256, (3, 8, 8), np.uint8))
     assert model.top_k(pictures, k=1)["conv2d"].image.shape == (2, 1)
+
+
+class Written(nn.Module):
+    """A network whose way from images to an answer is a function of the test."""
+
+    def __init__(self, forward: Callable[[Any, Tensor], Any], **modules: nn.Module) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+        self._way = forward
+
+    def forward(self, x: Tensor) -> Any:
+        return self._way(self, x)
+
+
+def conv() -> nn.Conv2d:
+    return nn.Conv2d(2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "first"),
+    [
+        (Written(lambda net, x: net.conv(x.sub_(0.5)), conv=conv()), "sub"),
+        (nn.Sequential(nn.ReLU(inplace=True), conv()), "0"),
+        (nn.Sequential(nn.Identity(), conv()), "0"),
+        (nn.Sequential(nn.Dropout(), conv()), "0"),
+    ],
+)
+def test_a_network_may_write_into_the_image_or_give_it_on(network: nn.Module, first: str) -> None:
+    model = Model(network, input_shape=(2, 12, 10))
+    layers = [(layer.name, layer.inputs, layer.receptive_field.size) for layer in model.layers]
+    assert layers[0] == (first, ("",), (1, 1))
+    assert layers[1][1:] == ((first,), (3, 3))
+    top = model.top_k(IMAGES, layers=[layers[1][0]], k=1)[layers[1][0]]
+    assert model.attribute(top, IMAGES).mismatches == 0
+
+
+def test_layers_that_give_more_than_one_tensor() -> None:
+    def way(net: Any, x: Tensor) -> Tensor:
+        pooled, _ = net.pool(net.conv(x))
+        rows, _ = net.lstm(pooled.flatten(2).transpose(1, 2))
+        return rows[:, -1]
+
+    network = Written(way, conv=conv(), pool=nn.MaxPool2d(2, return_indices=True), lstm=nn.LSTM(4, 3, batch_first=True))
+    model = Model(network, input_shape=(2, 12, 10))
+    layers = {layer.name: (layer.inputs, layer.shape, layer.parameters) for layer in model.layers}
+    assert layers["pool"] == (("conv",), (4, 5, 4), 0)
+    assert layers["lstm"] == (("permute",), (20, 3), sum(p.numel() for p in network.lstm.parameters()))
+    with torch.no_grad():
+        pooled = network.pool(network.conv(torch.from_numpy(IMAGES)))[0]
+    np.testing.assert_array_equal(model.activations(IMAGES, "pool"), pooled)
+
+
+def windows(net: Any, x: Tensor) -> Tensor:
+    """Cut images into windows that stand one behind the other, as Swin does."""
+    cut = x.unfold(2, 4, 4).unfold(3, 5, 5).permute(0, 2, 3, 1, 4, 5).reshape(-1, 40)
+    return net.mixed(cut).reshape(len(x), -1)
+
+
+def test_what_stands_one_behind_the_other_belongs_to_its_image() -> None:
+    network = Written(windows, mixed=nn.Linear(40, 3))
+    model = Model(network, input_shape=(2, 12, 10))
+    assert model.layer("mixed").shape == (6, 3)
+    assert model.layer("mixed").macs == 6 * 3 * 40
+    with torch.no_grad():
+        truth = network(torch.from_numpy(IMAGES)).reshape(5, 6, 3)
+    np.testing.assert_allclose(model.activations(IMAGES, "mixed"), truth, atol=1e-6)
+    with pytest.raises(InputError, match=r"layer 'mixed' gives \(6, 3\), not maps"):
+        model.top_k(IMAGES, layers=["mixed"])
+
+
+def test_images_that_are_not_kept_apart_are_said() -> None:
+    model = Model(Written(lambda net, x: net.conv(x).view(1, -1), conv=conv()), input_shape=(2, 12, 10))
+    assert model.logits(IMAGES[:1]).shape == (1, 320)
+    with pytest.raises(InputError, match=r"gives \(1, 1600\) for 5 images, not one each; give one at a time"):
+        model.logits(IMAGES)
+    with pytest.raises(InputError, match="layer 'reshape' of Written gives"):
+        model.activations(IMAGES, "reshape")
+
+
+def test_costs_of_attention() -> None:
+    def way(net: Any, x: Tensor) -> Tensor:
+        rows = net.conv(x).flatten(2).transpose(1, 2)
+        rows = net.attention(rows, rows, rows, need_weights=False)[0]
+        rows = fn.scaled_dot_product_attention(rows, rows, rows)
+        return torch.einsum("n i c, n j c -> n i j", rows, rows)
+
+    network = Written(way, conv=conv(), attention=nn.MultiheadAttention(4, 2, batch_first=True))
+    model = Model(network, input_shape=(2, 12, 10))
+    macs = {layer.kind: layer.macs for layer in model.layers if layer.macs}
+    meeting = 80 * 80 * 4
+    assert macs == {"Conv2d": 80 * 4 * 18, "Attention": 2 * meeting, "Einsum": meeting}
+    name = "attention.multi_head_attention_forward"
+    assert model.layer(name).macs == 4 * 80 * 4 * 4 + 2 * meeting
+    assert model.layer(name).shape == (80, 4)  # positions come first in there, and then the images
+    assert model.activations(IMAGES, name).shape == (5, 80, 4)
+
+
+def test_a_hook_of_the_users_hides_no_costs() -> None:
+    network = nn.Sequential(conv())
+    network[0].register_forward_hook(lambda _, __, given: given * 2)
+    layer = Model(network, input_shape=(2, 12, 10)).layer("0")
+    plain = Model(nn.Sequential(conv()), input_shape=(2, 12, 10)).layer("0")
+    assert (layer.macs, layer.options) == (plain.macs, plain.options)
+
+
+def test_filters_of_products_and_of_grouped_transposed_convolutions() -> None:
+    def way(net: Any, x: Tensor) -> Tensor:
+        return torch.addmm(net.last.bias, net.turned(net.conv(x)).mean((2, 3)), net.last.weight.t())
+
+    turned = nn.ConvTranspose2d(4, 6, 3, groups=2)
+    network = Written(way, conv=conv(), turned=turned, last=nn.Linear(6, 3))
+    model = Model(network, input_shape=(2, 12, 10))
+    np.testing.assert_array_equal(model.filters("addmm")[..., 0, 0], network.last.weight.detach())
+    filters, weight = model.filters("turned"), turned.weight.detach()
+    assert filters.shape == (6, 2, 3, 3)
+    np.testing.assert_array_equal(filters[4, 1], weight[3, 1])  # the second group: outputs 3–5 of inputs 2 and 3
+
+
+def test_weights_that_could_be_trained_are_no_images() -> None:
+    network = nn.Sequential(conv(), nn.Conv2d(4, 4, 3))
+    given = {name: value.detach().clone().requires_grad_() for name, value in network.named_parameters()}
+    model = Model(network, input_shape=(2, 12, 10), call=lambda net, x: torch.func.functional_call(net, given, (x,)))
+    second = model.layer("1")
+    assert (second.inputs, second.receptive_field.size) == (("0",), (5, 5))
+
+
+def test_outputs_in_a_named_tuple() -> None:
+    class Said(NamedTuple):
+        maps: Tensor
+        logits: Tensor
+
+    network = Written(lambda net, x: Said(maps := net.conv(x), maps.mean((2, 3))), conv=conv())
+    with pytest.raises(InputError, match="say which: output='maps'"):
+        Model(network, input_shape=(2, 12, 10)).logits(IMAGES)
+    for output in ("logits", 1):
+        assert Model(network, input_shape=(2, 12, 10), output=output).logits(IMAGES).shape == (5, 4)
+
+
+def test_a_window_may_lie_in_the_padding_alone() -> None:
+    network = nn.Sequential(nn.ReplicationPad2d((0, 0, 0, 2)), nn.AvgPool2d((2, 1), (2, 1), ceil_mode=True))
+    field = Model(network, input_shape=(2, 11, 10)).layer("1").receptive_field
+    top, _, bottom, _ = field.box(6, 0, 11, 10)
+    assert top <= 10 < bottom
+
+
+def test_torch_func_is_refused() -> None:
+    network = Written(lambda net, x: torch.vmap(lambda image: net.conv(image[None])[0])(x), conv=conv())
+    with pytest.raises(InputError, match=r"runs inside torch\.func"):
+        _ = Model(network, input_shape=(2, 12, 10)).layers
+
+
+@pytest.mark.parametrize("relu", [lambda part: part.relu_(), lambda part: fn.relu(part, inplace=True)])
+def test_a_relu_on_a_part_of_a_map_is_reported(relu: Callable[[Tensor], Tensor]) -> None:
+    def way(net: Any, x: Tensor) -> Tensor:
+        maps = net.conv(x)
+        maps[:, 3] = 0.0
+        relu(maps[:, :2])
+        return net.last(maps)
+
+    model = Model(Written(way, conv=conv(), last=nn.Conv2d(4, 4, 3)), input_shape=(2, 12, 10))
+    report = model.project(IMAGES[0], "last", 0)[2]
+    assert (report.ruled, report.total, dict(report.suspicious)) == (0, 1, {"relu on a part of a map": 1})
+
+
+def test_what_was_found_by_one_way_of_calling_is_not_gone_on_with_by_another(tmp_path: Path) -> None:
+    def models() -> list[Model]:
+        ways = [lambda net, x: net({"pixels": x}, scale=2.0), lambda net, x: net({"pixels": x}, scale=3.0)]
+        return [Model(Many(), input_shape=(2, 12, 10), call=way, output="logits") for way in ways]
+
+    state = tmp_path / "state"
+    first, second = models()
+    first.top_k(IMAGES, k=2, checkpoint=state, every=1, shard_size=1)
+    again, _ = models()
+    again.top_k(IMAGES, k=2, checkpoint=state, every=1, shard_size=1)
+    with pytest.raises(InputError, match="other"):
+        second.top_k(IMAGES, k=2, checkpoint=state, every=1, shard_size=1)

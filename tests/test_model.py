@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as fn
 from torch.utils.checkpoint import checkpoint
 
@@ -418,3 +419,96 @@ def test_no_images_are_said() -> None:
 def test_a_missing_file_of_weights_says_what_could_be_given() -> None:
     with pytest.raises(NotFoundError, match=r"no file of weights 'nowhere.pth'; give the path of one \(\.npy, "):
         Model("alexnet", weights="nowhere.pth")
+
+
+class Keeping(nn.Module):
+    """A network that keeps what it made the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.ramp: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        if self.ramp is None:
+            self.ramp = torch.linspace(-1, 1, 1)
+        return y * self.ramp
+
+
+@pytest.mark.parametrize("look", ["input_shape", "activations", "logits", "top_k"])
+def test_what_a_network_keeps_can_be_trained_with(look: str) -> None:
+    network = Keeping()
+    images = np.zeros((1, 3, 16, 16), np.float32)
+    model = Model(network, input_shape=None if look == "input_shape" else (3, 16, 16))
+    if look != "input_shape":
+        _ = model.layers
+        network.ramp = None
+        {
+            "activations": lambda: model.activations(images, "mul"),
+            "logits": lambda: model.logits(images),
+            "top_k": lambda: model.top_k(images, layers=["mul"]),
+        }[look]()
+    assert network.ramp is not None
+    network(torch.rand(2, 3, 16, 16)).sum().backward()
+
+
+def test_two_threads_look_into_one_network() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU(), nn.Conv2d(4, 4, 3)).train()
+    images = np.random.default_rng(0).normal(size=(2, 3, 12, 12)).astype(np.float32)
+    alone = Model(network, input_shape=(3, 12, 12))
+    truth = [(layer, alone.activations(images, layer.name)) for layer in alone.layers]
+
+    def look(_: int) -> bool:
+        model = Model(network, input_shape=(3, 12, 12))
+        same = [layer for layer, _ in truth] == list(model.layers)
+        return same and all(np.array_equal(model.activations(images, layer.name), seen) for layer, seen in truth)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(look, range(40)))
+    assert all(module.training for module in network.modules())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_networks_without_weights_that_can_be_looked_at_are_refused() -> None:
+    with pytest.raises(InputError, match=r"module '0' \(LazyConv2d\) has no weights yet; send an image through it"):
+        Model(nn.Sequential(nn.LazyConv2d(4, 3)))
+    with torch.inference_mode():
+        network = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(InputError, match="the weights of module '0' were made in inference mode"):
+        Model(network)
+
+
+def test_what_a_module_keeps_beside_its_weights_does_not_stop_the_fingerprint() -> None:
+    class Noted(nn.Conv2d):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"version": 1}
+
+    assert Model(Noted(3, 4, 3)).fingerprint
+
+
+def test_errors_of_a_network_are_said() -> None:
+    class Broken(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ZeroDivisionError("no pixels")
+
+    with pytest.raises(InputError, match=r"does not go through Broken \(no pixels\)"):
+        _ = Model(Broken(3, 4, 3), input_shape=(3, 8, 8)).layers
+
+
+def test_a_network_that_takes_one_size_only_is_attributed_from_whole_images() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] == 16, "16 pixels"
+            return torch.relu(self.conv(x))
+
+    images = np.random.default_rng(0).normal(size=(3, 1, 16, 16)).astype(np.float32)
+    model = Model(Fixed(), input_shape=(1, 16, 16))
+    free = Model(nn.Sequential(model.network.conv, nn.ReLU()), input_shape=(1, 16, 16))
+    found = model.attribute(model.top_k(images, layers=["conv"])["conv"], images)
+    truth = free.attribute(free.top_k(images, layers=["0"])["0"], images)
+    np.testing.assert_allclose(found.values, truth.values, atol=1e-6)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convscope.errors import FormatError, InputError, NotFoundError
-from convscope.nets.script_run import ScriptPart
-from convscope.nets.scripted import from_script, is_script_file, load_script
+from convscope.nets.programs.script_run import ScriptPart
+from convscope.nets.programs.scripted import from_script, is_script_file, load_script
 from networks import (
     TORCHVISION,
     Block,

@@ -7,6 +7,7 @@ import {
   numbered,
   ownScale,
   placeMap,
+  seenBox,
   sharedScale,
   shownRange,
   sortMaps,
@@ -75,8 +76,8 @@ describe("the pixels of maps", () => {
   it("over a picture are as opaque as values are strong", () => {
     const alphas = (values: number[], one: typeof scale): number[] =>
       values.map((_, p) => valuePixels(values, UNCHANGED, one, "by strength")[4 * p + 3]);
-    expect(alphas([0, 1, -2, 9], scale)).toEqual([0, 128, 255, 255]);
-    expect(alphas([5, 7, 9], { low: 5, high: 9, signed: false })).toEqual([0, 128, 255]);
+    expect(alphas([0, 0.5, -2, 9], scale)).toEqual([0, 128, 255, 255]);
+    expect(alphas([5, 6, 9], { low: 5, high: 9, signed: false })).toEqual([0, 128, 255]);
     expect(alphas([0, 0], { low: 0, high: 0, signed: false })).toEqual([0, 0]);
   });
 
@@ -129,6 +130,14 @@ describe("positions on the picture", () => {
       x1: 224,
     });
     expect(fieldBox(whole, [0, 0], [224, 200])).toEqual({ y0: 0, x0: 0, y1: 224, x1: 200 });
+  });
+
+  it("see nothing of the pixels that windows left out, as the box of the layer says", () => {
+    const field = { size: [63, 63], stride: [7, 7], start: [-28, -28], reason: "", extent: [0, 0, 126, 126] };
+    expect(seenBox(field, [17, 17], [128, 128])).toEqual({ y0: 91, x0: 91, y1: 126, x1: 126 });
+    expect(seenBox(field, [0, 2], [128, 128])).toEqual({ y0: 0, x0: 0, y1: 35, x1: 49 });
+    expect(seenBox(conv1, [60, 0], [224, 224])).toEqual({ y0: 224, x0: 0, y1: 224, x1: 9 });
+    expect(seenBox(whole, [0, 0], [224, 200])).toEqual({ y0: 0, x0: 0, y1: 224, x1: 200 });
   });
 
   it("lie around the centre of their fields, a stride wide", () => {

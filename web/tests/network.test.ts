@@ -5,8 +5,10 @@ import {
   familyOf,
   isMain,
   type LayerRow,
+  modulesAround,
   modulesOf,
   openedAtFirst,
+  shut,
   wiresOf,
 } from "../src/lib/network";
 
@@ -70,6 +72,24 @@ describe("the boxes of a network", () => {
     ]);
     expect(wiresOf(RESIDUAL, open)).toContainEqual({ from: "conv1", to: "layer1.0.add" });
     expect(wiresOf(RESIDUAL, open)).toContainEqual({ from: "layer1.0.add", to: "layer1.1" });
+  });
+
+  it("is one box where a layer has the name of a module, until that is opened", () => {
+    const odd = [layer("d.a", [""]), layer("d.a/b", ["d.a"]), layer("d.a/c", ["d.a/b"])];
+    const ids = (...open: string[]): [string, boolean][] =>
+      boxesOf(odd, new Set(open)).map((box) => [box.id, box.open]);
+    expect(ids("d")).toEqual([["d.a", false]]);
+    expect(ids("d", "d.a")).toEqual([
+      ["d.a", true],
+      ["d.a/b", true],
+      ["d.a/c", true],
+    ]);
+  });
+
+  it("knows what is open around a layer, and closes a module with all that is in it", () => {
+    expect(modulesAround(RESIDUAL, "layer1.0.conv1")).toEqual(["layer1", "layer1.0"]);
+    expect(modulesAround(RESIDUAL, "head.fc")).toEqual([]);
+    expect(shut(new Set(["layer1", "layer1.0", "layer10"]), "layer1")).toEqual(["layer10"]);
   });
 
   it("opens as many levels at first as can be overlooked", () => {

@@ -97,6 +97,10 @@ class Embedding:
         ``(N,)``: each picture's index in its data set; 0 … N - 1 by default.
     thumbnails
         ``(N, h, w, 1)`` or ``(N, h, w, 3)`` of ``uint8``.
+    layer, network, dataset
+        Where the vectors come from.
+    meta
+        More for the record; the preprocessing, for instance.
 
     Raises
     ------
@@ -113,6 +117,7 @@ class Embedding:
     layer: str = field(default="", kw_only=True)
     network: str = field(default="", kw_only=True)
     dataset: str = field(default="", kw_only=True)
+    meta: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         vectors = as_numpy(self.vectors).astype(np.float32)
@@ -189,6 +194,7 @@ class Embedding:
             "vector": _stored(self.vectors),
         }
         meta = {
+            **self.meta,
             "layer": self.layer,
             "network": self.network,
             "dataset": self.dataset,

@@ -36,6 +36,8 @@ class Volume:
         What the network looked at, ``(H, W, 1)`` or ``(H, W, 3)`` of ``uint8``, shown beside the volume.
     image
         What is known of the picture: ``index``, ``name``, ``label``.
+    meta
+        More for the record; the preprocessing, for instance.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Volume:
     network: str = field(default="", kw_only=True)
     picture: npt.NDArray[np.uint8] | None = field(default=None, kw_only=True)
     image: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    meta: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         maps = as_numpy(self.maps)
@@ -97,6 +100,7 @@ class Volume:
         """
         shown = {} if self.picture is None else {"input": self.picture[None, None]}
         meta = {
+            **self.meta,
             "layer": self.layer,
             "network": self.network,
             "image": dict(self.image),

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from convscope.errors import InputError
+from convscope.errors import InputError, StorageError
 from convscope.inspect.topk import TopK
 from convscope.jobs.maps import record_maps
 from convscope.jobs.record import Progress, record_filters, record_top_k, record_volumes
 from convscope.nets import zoo
 from convscope.nets.data import IMAGENET, FirstImages, ImageSet, Preprocessing
+from convscope.nets.find import FILES
 from convscope.nets.images import image_set, skipped_sentence
 from convscope.nets.rules import find_rule
 from convscope.nets.torch import Model
 from convscope.recording import SummaryWriter
+from convscope.recording.base import tag_of
 from convscope.store import Run
+from convscope.summary import Summarizable, Summary
 
 CHECKPOINT: Final = ".top_k.checkpoint"
 MARK: Final = ".inspect.json"
@@ -96,15 +99,16 @@ def inspect_folder(
     find_rule(question.rule)
     model = open_model(network, question)
     layers = [model.layer(name).name for name in question.layers] if question.layers else None
-    found = image_set(folder, model.preprocessing or fitting(model), labels=question.labels, label_names=question.names)
+    found = image_set(folder, whole_input(model), labels=question.labels, label_names=question.names)
     images = FirstImages(found, question.limit or len(found))
     convolutions = [layer.name for layer in model.layers if layer.kind.startswith("Conv") and len(layer.shape) == 3]
     if not convolutions:
         raise InputError(f"{model.name} has no convolution; there are no feature maps to look at")
     model.activations(images.images(0, 1), convolutions[0])  # fails here, before anything is written, or not at all
-    work = _Work(out, {"network": network, "folder": str(Path(folder).resolve()), **asdict(question)})
+    about = {"network": network, "folder": str(Path(folder).resolve()), **asdict(question)}
+    work = _Work(out, {**about, "weights hash to": model.fingerprint, "pictures hash to": images.fingerprint})
     count = maps_count(model, layers or convolutions, question.maps, len(images))
-    with SummaryWriter(out) as writer:
+    with _Continued(out) as writer:
         with work.stage("network") as todo:
             if todo:
                 writer.add(model.architecture(), model.name)
@@ -123,6 +127,7 @@ def inspect_folder(
                 )
                 numbers = range(min(VOLUMES, len(images)))
                 record_volumes(model, images, writer, layer=convolutions[0], numbers=numbers)
+        writer.written.clear()
         tops = record_top_k(
             model,
             images,
@@ -131,10 +136,12 @@ def inspect_folder(
             k=question.k,
             rule=question.rule,
             checkpoint=out / CHECKPOINT,
+            finished=_finished(out, "topk", "rule"),
             progress=bar("searching"),
             project_progress=bar("projecting back to pixels"),
         )
-        silent = [name for name in tops if name in convolutions and _never_or_always(tops[name])]
+        judged = _finished(out, "filters", "activations")
+        silent = [n for n in tops if n in convolutions and n not in judged and _never_or_always(tops[n])]
         record_filters(model, writer, silent, activations=tops)
     work.done()
     classes = f" in {_counted(len(images.label_names), 'class', 'classes')}" if images.label_names else ""
@@ -176,6 +183,8 @@ def open_model(network: str, question: Question) -> Model:
     if entry is not None and entry.to_train and question.weights is None:
         raise InputError(f"there are no trained weights of {network!r} to fetch; give some with --weights FILE, or "
                          "--weights random to look at an untrained network")  # fmt: skip
+    if entry is None and question.weights == zoo.RANDOM and Path(network).suffix.lower() in FILES:
+        raise InputError(f"{network} brings its own weights and cannot be had with random ones; leave out --weights")
     weights = None if entry is None and question.weights == zoo.RANDOM else question.weights
     return Model(network, weights=weights, device=question.device, input_shape=question.input_shape)
 
@@ -194,7 +203,8 @@ class _Work:
             self._done = list(found["done"])
             return
         if out.is_dir() and (self._mark.exists() or Run(out).tags()):
-            raise InputError(f"{out} already holds a run; remove it or choose another folder with -o")
+            begun = " that was begun with other settings, weights or pictures" if found else ""
+            raise InputError(f"{out} already holds a run{begun}; remove it or choose another folder with -o")
         with SummaryWriter(out):  # says what is wrong with the folder, if anything is
             pass
         self._write()
@@ -208,8 +218,11 @@ class _Work:
 
     def _write(self) -> None:
         draft = self._mark.with_name(f"{MARK}.new")
-        draft.write_text(json.dumps({"about": self._about, "done": self._done}, indent=1))
-        draft.replace(self._mark)
+        try:
+            draft.write_text(json.dumps({"about": self._about, "done": self._done}, indent=1))
+            draft.replace(self._mark)
+        except OSError as error:
+            raise StorageError(f"cannot write to {draft.parent} ({error}); make room or use another -o") from error
 
     @contextmanager
     def stage(self, name: str) -> Iterator[bool]:
@@ -224,6 +237,27 @@ class _Work:
         """Leave nothing behind but the run."""
         for left in (CHECKPOINT, MARK):
             (self._mark.parent / left).unlink(missing_ok=True)
+
+
+class _Continued(SummaryWriter):
+    """A writer that leaves out what an interrupted call has written already, so that nothing is there twice."""
+
+    def __init__(self, out: Path) -> None:
+        self.written = {(entry.kind, entry.tag) for entry in Run(out).entries()}
+        super().__init__(out)
+
+    def add(self, result: Summary | Summarizable, tag: str | None = None, global_step: int | None = None) -> str:
+        """Log a result unless one of its kind and tag is in :attr:`written`; returns the id of the record."""
+        summary = self._summary(result, tag, global_step)
+        return "" if (summary.kind, tag_of(summary.tag)) in self.written else super().add(summary)
+
+
+def _finished(out: Path, kind: str, note: str) -> set[str]:
+    """Return the layers whose newest record of a kind notes something, as an interrupted call has left them."""
+    run = Run(out)
+    newest = {entry.tag: entry for entry in run.entries(kind)}
+    metas: Mapping[str, Any] = {tag: run.record(entry).meta for tag, entry in newest.items()}
+    return {str(meta["layer"]) for meta in metas.values() if note in meta}
 
 
 def fitting(model: Model) -> Preprocessing:
@@ -242,3 +276,16 @@ def fitting(model: Model) -> Preprocessing:
     if channels == 1:
         return Preprocessing(size=max(height, width), crop=(height, width), order="L")
     return replace(IMAGENET, size=max(height, width), crop=(height, width))
+
+
+def whole_input(model: Model) -> Preprocessing:
+    """Return how a picture of any size becomes the model's input: its own preprocessing, made to fit.
+
+    Raises
+    ------
+    InputError
+        If the network takes neither grey nor colour pictures.
+    """
+    how = model.preprocessing or fitting(model)
+    size = model.input_shape[1:]
+    return how if how.size is not None and how.crop == size else replace(how, size=max(size), crop=size)

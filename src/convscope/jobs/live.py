@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,13 +16,12 @@ import numpy.typing as npt
 from convscope.errors import FormatError, InputError, NotFoundError
 from convscope.inspect.layers import Layer
 from convscope.inspect.maps import FeatureMaps, maps_tag
-from convscope.jobs.folder import fitting
+from convscope.jobs.folder import whole_input
 from convscope.jobs.maps import AT_ONCE, convolutions, nonlinearity_kind, top_classes, versions
 from convscope.jobs.record import layer_filters
 from convscope.nets.datasets.decode import fitted
 from convscope.nets.datasets.synsets import synsets, unique_names
 from convscope.nets.observe import ROOT
-from convscope.nets.preprocessing import Preprocessing
 from convscope.nets.torch import Model
 from convscope.store.memory import Promise
 from convscope.summary import Summary
@@ -216,19 +215,6 @@ class _Held:
     def _remove(self, key: tuple[str, str]) -> None:
         if key in self._arrays:
             self._bytes -= self._arrays.pop(key).nbytes
-
-
-def whole_input(model: Model) -> Preprocessing:
-    """Return how a picture of any size becomes the model's input: its own preprocessing, made to fit.
-
-    Raises
-    ------
-    InputError
-        If the network takes neither grey nor colour pictures.
-    """
-    how = model.preprocessing or fitting(model)
-    size = model.input_shape[1:]
-    return how if how.size is not None and how.crop == size else replace(how, size=max(size), crop=size)
 
 
 def softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

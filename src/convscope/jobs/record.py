@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -77,12 +77,14 @@ def layer_filters(model: Model, name: str, thresholds: Thresholds | None = None,
         groups=int(layer.options.get("groups", 1)),
     )
     about: dict[str, Any] = {"order": "RGB" if model.preprocessing is None else model.preprocessing.order}
+    if model.preprocessing is not None:
+        about["preprocessing"] = model.preprocessing.to_json()
     if top is not None:
         about["activations"] = {"dataset": top.dataset, "images": top.images_seen}
     return replace(filters, about=about)
 
 
-def record_top_k(
+def record_top_k(  # noqa: PLR0913 - all but three are optional
     model: Model,
     images: ImageSet,
     writer: SummaryWriter,
@@ -92,26 +94,31 @@ def record_top_k(
     rule: str = "deconvnet",
     step: int = 0,
     checkpoint: Path | None = None,
+    finished: Container[str] = (),
     progress: Progress | None = None,
     project_progress: Progress | None = None,
 ) -> dict[str, TopK]:
     """Search the strongest pictures of every channel and project them back; the pages fill up while it searches.
 
     The state of the search is published at most every three seconds, without projections; the final records carry them.
+    Layers that are ``finished`` have theirs from an earlier call that was interrupted, and are not written again.
     """
     published = [time.monotonic()]
 
+    def rest(found: Mapping[str, TopK]) -> list[TopK]:
+        return [top for name, top in found.items() if name not in finished]
+
     def publish(found: Mapping[str, TopK]) -> None:
         if time.monotonic() - published[0] >= PUBLISH_SECONDS:
-            for top in found.values():
+            for top in rest(found):
                 writer.add(channel_summary(top, images, step=step))
             writer.flush()
             published[0] = time.monotonic()
 
     found = model.top_k(images, layers=layers, k=k, checkpoint=checkpoint, progress=progress, publish=publish)
-    total = sum(top.value.size for top in found.values())
+    total = sum(top.value.size for top in rest(found))
     done = 0
-    for top in found.values():
+    for top in rest(found):
         report = None if project_progress is None else _shifted(project_progress, done, total)
         writer.add(channel_summary(top, images, project_back(model, top, images, rule, report), step=step))
         writer.flush()
@@ -234,6 +241,7 @@ def record_volumes(
             network=model.name,
             picture=images.display(number),
             image={"index": number, "name": name, "label": known},
+            meta={"preprocessing": images.preprocessing.to_json()},
         )
         writer.add(volume, f"{layer}/{name}")
     writer.flush()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convscope.errors import InputError
 from convscope.inspect.attribution import Projections, Rule, RuleReport
 from convscope.inspect.topk import TopK, paste
+from convscope.nets.batches import filled_up
 from convscope.nets.crops import Window, window
 from convscope.nets.data import ImageSet
 from convscope.nets.frozen import frozen, watching_gradients
@@ -53,7 +54,7 @@ class Ascent:
         """Return what comes back to the pixels ``(N, C, H, W)`` from one origin in each image, and the activations."""
         chosen = [(i, o.channel, o.y, o.x) for i, o in enumerate(origins) if o is not None]
         index = tuple(torch.tensor(column) for column in zip(*chosen, strict=True))
-        activation = torch.zeros(len(origins)).to(self.values)
+        activation = torch.zeros(len(self.values)).to(self.values)
         activation[index[0]] = self.tap.rectified(self.values.detach()[index])
         seed = torch.zeros_like(self.values)
         seed[index] = self._start(activation)[index[0]]
@@ -71,6 +72,11 @@ class Ascent:
         return ((activation > 0) & (activation < self.tap.ceiling)).to(activation)
 
 
+def _fixed_batch(network: nn.Module) -> int | None:
+    """Return how many images a network takes at once, where a file says that it takes no other number."""
+    return getattr(network, "fixed_batch", None)
+
+
 @contextmanager
 def ascended(network: nn.Module, images: npt.NDArray[Any], tap: Tap, rule: Rule) -> Iterator[Ascent]:
     """Run the network up to a layer, once, and hold the graph; the network and the graph are left without a trace."""
@@ -82,9 +88,10 @@ def ascended(network: nn.Module, images: npt.NDArray[Any], tap: Tap, rule: Rule)
             raise Reached
 
     with watching_gradients(), frozen(network):
-        pixels = to_tensor(images, network).requires_grad_(True)  # noqa: FBT003
+        whole_batch = filled_up(images, _fixed_batch(network) or len(images))
+        pixels = to_tensor(whole_batch, network).requires_grad_(True)  # noqa: FBT003
         with observed(network, {tap.call[0]}, see, functions=tap.function):
-            forward(network, pixels)
+            forward(network, pixels.clone())  # what it is given it may write into
         root = found[0].grad_fn if found else None
         if root is None:
             raise InputError(f"layer {tap.layer.name!r} does not depend on the image by a path that gradients take")
@@ -111,8 +118,7 @@ def attribute(
     pairs = _pairs_by_image(top, chosen)
     work.total = sum(len(origins) for origins in pairs.values())
     crops = None if top.shows_whole_image else window(top.receptive_field, top.input_size)
-    if crops is not None:
-        work.from_crops(pairs, crops)
+    if crops is not None and work.from_crops(pairs, crops):
         wrong = work.mismatches
         pairs = {image: again for image, origins in pairs.items() if (again := [o for o in origins if wrong[o.slot]])}
         work.total += sum(len(origins) for origins in pairs.values())
@@ -166,18 +172,27 @@ class _Projecting:
         """Go back through whole images; all pairs of one image share its forward pass, and images travel in batches."""
         # images with many origins first, so that those of one batch need about the same number of passes
         order = sorted(pairs, key=lambda image: (-len(pairs[image]), image))
-        for batch in _batches(order, self._top.input_size):
+        for batch in _batches(order, self._top.input_size, _fixed_batch(self._network)):
             images = np.concatenate([self._dataset.images(image, image + 1) for image in batch])
             with ascended(self._network, images, self._tap, self._rule) as ascent:
                 for turn in range(max(len(pairs[image]) for image in batch)):
                     now = [pairs[image][turn] if turn < len(pairs[image]) else None for image in batch]
                     self._keep(ascent, now, now, [(0, 0)] * len(now))
 
-    def from_crops(self, pairs: Mapping[int, list[Origin]], crops: Window) -> None:
+    def from_crops(self, pairs: Mapping[int, list[Origin]], crops: Window) -> bool:
+        """Go back through crops; ``False`` if the network takes no images of their size."""
+        try:
+            self._from_crops(pairs, crops)
+        except (RuntimeError, ValueError, LookupError, TypeError, AssertionError):
+            self._done = 0
+            return False
+        return True
+
+    def _from_crops(self, pairs: Mapping[int, list[Origin]], crops: Window) -> None:
         """Go back through crops; each has a forward pass of its own, and crops travel in batches."""
         whole = lru_cache(maxsize=64)(lambda image: self._dataset.images(image, image + 1)[0])
         todo = [(image, origin) for image in sorted(pairs) for origin in pairs[image]]
-        for batch in _batches(todo, crops.size):
+        for batch in _batches(todo, crops.size, _fixed_batch(self._network)):
             boxes = [self._box(origin) for _, origin in batch]
             corners = [crops.corner(box) for box in boxes]
             cut = np.stack([crops.cut(whole(image), at) for (image, _), at in zip(batch, corners, strict=True)])
@@ -215,9 +230,9 @@ class _Projecting:
             self._progress(self._done, self.total)
 
 
-def _batches(items: Sequence[Item], size: tuple[int, int]) -> Iterator[Sequence[Item]]:
+def _batches(items: Sequence[Item], size: tuple[int, int], fixed: int | None) -> Iterator[Sequence[Item]]:
     """Yield items in batches that hold about the same number of pixels, whatever the size of a picture."""
-    count = max(1, min(256, _PIXELS_AT_ONCE // (size[0] * size[1])))
+    count = fixed or max(1, min(256, _PIXELS_AT_ONCE // (size[0] * size[1])))
     for start in range(0, len(items), count):
         yield items[start : start + count]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
 from convscope.errors import InputError, not_found
-from convscope.nets.trace import only_tensor
+from convscope.nets.trace import named_parts, only_tensor
 
 Call = Callable[[nn.Module, Tensor], Any]
 
@@ -28,6 +27,16 @@ class Called:
         return getattr(self._network, name)
 
 
+def fingerprint_of(call: Call) -> str:
+    """Return what tells one way of calling from another: a name and, for a Python function, its code and constants."""
+    name = f"{getattr(call, '__module__', '')}.{getattr(call, '__qualname__', type(call).__name__)}"
+    code = getattr(call, "__code__", None)
+    if code is None:
+        return name
+    constants = [value for value in code.co_consts if not hasattr(value, "co_code")]  # those would say where they lie
+    return f"{name} {code.co_code.hex()} {code.co_names} {constants!r}"
+
+
 def chosen_output(said: Any, output: str | int | None, network: str) -> Tensor:
     """Return one of a network's outputs: the only one, or the one of a name or a number.
 
@@ -40,9 +49,9 @@ def chosen_output(said: Any, output: str | int | None, network: str) -> Tensor:
     """
     if output is None:
         return only_tensor(said, network)
-    if is_dataclass(said) and not isinstance(said, Mapping):
-        said = vars(said)
-    named = said if isinstance(said, Mapping) else dict(enumerate(said if isinstance(said, list | tuple) else [said]))
+    named = named_parts(said)
+    if isinstance(output, int) and isinstance(said, tuple):
+        named = dict(enumerate(said))
     if output not in named:
         raise not_found("output", str(output), [str(name) for name in named], network)
     value = named[output]

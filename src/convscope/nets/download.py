@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -26,6 +26,7 @@ __all__ = [
     "Package",
     "Progress",
     "Source",
+    "SourcesError",
     "Urls",
     "cache_folder",
     "fetch",
@@ -152,15 +153,23 @@ def _fetch_first(asset: Asset, client: Client, progress: Progress) -> None:
             said.append(f"{source}: {_reason(error)}")
         else:
             return
-    raise DownloadError(_offline(asset, said))
+    raise SourcesError(asset.name, [asset], said or ["it has no source"], asset.otherwise)
 
 
-def _offline(asset: Asset, said: list[str]) -> str:
-    """Return the sentence for an asset that could not be had: what was tried, and what one can do."""
-    files = ", ".join(asset.files)
-    ways = ["check the network", f"put {files} into {asset.folder}", asset.otherwise]
-    tried = "; ".join(said) or "it has no source"
-    return f"cannot get {asset.name} ({tried}); {', or '.join(way for way in ways if way)}"
+class SourcesError(DownloadError):
+    """None of the sources could give any of several assets that would all do: what was tried, and what one can do.
+
+    Attributes
+    ----------
+    said
+        What each source said.
+    """
+
+    def __init__(self, name: str, assets: Sequence[Asset], said: Sequence[str], otherwise: str) -> None:
+        places = " or ".join(f"{', '.join(asset.files)} into {asset.folder}" for asset in assets)
+        ways = ["check the network", f"put {places}", otherwise]
+        super().__init__(f"cannot get {name} ({'; '.join(said)}); {', or '.join(way for way in ways if way)}")
+        self.said = tuple(said)
 
 
 _FAILURES: Final = (

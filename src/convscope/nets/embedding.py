@@ -50,6 +50,7 @@ def embed(
         columns=columns or {},
         thumbnails=_thumbnails(images, number),
         dataset=images.name,
+        meta={"preprocessing": images.preprocessing.to_json()},
         **about,
     )
 

@@ -44,6 +44,8 @@ def receptive_fields(roots: Iterable[Node], image: Tensor) -> Fields:
 
 def _meeting(node: Node, fields: Fields, size: Pair) -> ReceptiveField | None:
     """Return the union of what a node's inputs see."""
+    if short_name(node) == "Convolution" and any(child in fields for child, _ in node.next_functions[1:]):
+        return ReceptiveField.whole(size, "convolution whose weights depend on the image")
     meeting: ReceptiveField | None = None
     pointwise = short_name(node) in POINTWISE
     for child, output in node.next_functions:
@@ -73,8 +75,6 @@ def _through(node: Node, field: ReceptiveField, size: Pair) -> ReceptiveField:
 
 def _convolution(node: Node, field: ReceptiveField) -> ReceptiveField | str:
     weight = saved(node, "weight")
-    if any(child is not None for child, _ in node.next_functions[1:]):
-        return "convolution whose weights depend on the image"
     if weight.ndim != 4:
         return f"convolution in {weight.ndim - 2}D: its axes are not rows and columns"
     if saved(node, "transposed"):
@@ -89,7 +89,11 @@ def _windows(node: Node, field: ReceptiveField, kernel: Pair, stride: Pair, dila
     child = node.next_functions[0][0]
     rows, columns = _mirrored(child) if child is not None else ((0, 0), (0, 0))
     down, across = (max(0, (kernel[i] - 1) * dilation[i] - padding[i]) for i in range(2))
-    seen = (-min(rows[0], down), -min(rows[1], down)), (-min(columns[0], across), -min(columns[1], across))
+    late = 0 if saved(node, "ceil_mode") else 1  # such a last window may lie in the padding alone
+    seen = (
+        (-min(rows[0], late * down), -min(rows[1], down)),
+        (-min(columns[0], late * across), -min(columns[1], across)),
+    )
     return _widened(field, seen).through(kernel, stride, padding, dilation)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
+from torch.nn.parameter import is_lazy
 
 from convscope.errors import InputError, NotFoundError, not_found
 from convscope.nets import zoo
@@ -74,12 +75,12 @@ def _named(name: str, weights: str | Path | None) -> Found:
 
 def _opened(network: Any) -> nn.Module:
     if isinstance(network, ExportedProgram | GraphModule):
-        from convscope.nets.exported import from_exported, is_exported
+        from convscope.nets.programs.exported import from_exported, is_exported
 
         if isinstance(network, ExportedProgram) or is_exported(network):
             return from_exported(network)
     if isinstance(network, torch.jit.ScriptModule):
-        from convscope.nets.scripted import from_script
+        from convscope.nets.programs.scripted import from_script
 
         return from_script(network)
     if _is_onnx(network):
@@ -99,13 +100,13 @@ def _onnx(network: Any) -> nn.Module:
 
 
 def _exported(path: Path) -> nn.Module:
-    from convscope.nets.exported import load_exported
+    from convscope.nets.programs.exported import load_exported
 
     return load_exported(path)
 
 
 def _scripted(path: Path) -> nn.Module:
-    from convscope.nets.scripted import load_script
+    from convscope.nets.programs.scripted import load_script
 
     return load_script(path)
 
@@ -123,9 +124,17 @@ FILES: Final[dict[str, Callable[[Path], nn.Module]]] = {
 def _refuse_sealed(network: nn.Module) -> None:
     """Raise an error for a network whose layers cannot be looked into, or that holds a module of which that is so."""
     for name, module in network.named_modules():
+        which = f"module {name!r}" if name else "this network"
         if what := _sealed(module):
-            which = f"module {name!r}" if name else "this network"
             raise InputError(f"{which} is {what}, which hides its layers; give the torch.nn.Module it was made from")
+        tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if any(is_lazy(tensor) for tensor in tensors):
+            raise InputError(f"{which} ({type(module).__name__}) has no weights yet; send an image through it first")
+        if any(tensor.is_inference() for tensor in tensors):
+            raise InputError(
+                f"the weights of {which} were made in inference mode, where no gradients can be taken; "
+                "make the network outside torch.inference_mode()"
+            )
 
 
 def _sealed(module: nn.Module) -> str:
@@ -157,12 +166,14 @@ def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
     for size in _SIZES:
         shape = (first.in_channels, size, size)
         try:
-            with torch.inference_mode(), frozen(network):
+            with torch.no_grad(), frozen(network):
                 network(spare_input(shape, network))
         except TypeError as error:  # another size would not help
             raise does_not_go_through(shape, type(network).__name__, error) from error
         except (RuntimeError, ValueError, IndexError, AssertionError):  # what torch raises for sizes that do not fit
             continue
+        except Exception as error:  # whatever the user's own code raises
+            raise does_not_go_through(shape, type(network).__name__, error) from error
         return shape
     raise InputError(
         f"no square image of {_SIZES} pixels goes through this network; "
@@ -173,6 +184,8 @@ def find_input_shape(network: nn.Module) -> tuple[int, int, int]:
 def move(network: nn.Module, device: str | torch.device) -> None:
     """Move a network to a device, or say that there is no such device."""
     try:
+        if torch.device(device).type == "meta":
+            raise InputError(f"on the device {str(device)!r} nothing is computed; use cpu, or one that is there")
         network.to(device)
     except (RuntimeError, AssertionError) as error:  # torch raises the latter where it is built without CUDA
         reason = str(error).partition("\n")[0]
@@ -188,6 +201,9 @@ def from_import_path(path: str, weights: str | Path | None = None) -> nn.Module:
         made = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise InputError(f"cannot import the network {path!r} ({error}); give 'package.module:function'") from error
+    except Exception as error:  # whatever the user's own code raises
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"cannot import the network {path!r} ({said}); give 'package.module:function'") from error
     try:
         network = made() if callable(made) and not isinstance(made, nn.Module) else made
     except Exception as error:  # whatever the user's own code raises

@@ -38,6 +38,7 @@ MNIST: Final = Asset(
         ),
         Urls({name: f"{_OFFICIAL}/{name}" for name in _TRAIN + _TEST}),
     ),
+    otherwise="set CONVSCOPE_MNIST to a folder that holds them",
 )
 
 GREY: Final = Preprocessing(order="L")

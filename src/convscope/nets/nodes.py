@@ -99,6 +99,9 @@ def ceiling(node: Node) -> float | None:
 BELOW: Final = "convscope: value below the threshold"
 """Under this name a threshold's node keeps what it puts in place of small values, which torch does not save."""
 
+WRITTEN: Final = "convscope: written in place"
+"""Under this name the node of a map, of which a part was written, keeps by which function if that is not linear."""
+
 RECTIFIERS: Final[dict[str, Callable[[Node], bool]]] = {
     "Relu": lambda _: True,
     "Threshold": lambda node: _zero(saved(node, "threshold")) and notes(node).get(BELOW) == 0,
@@ -172,6 +175,8 @@ def suspicious_name(node: Node) -> str | None:
     factors = [saved(node, side) for side in ("self", "other")] if name == "Mul" and len(inputs(node)) == 1 else []
     if any(_is_mask(factor, output_shape(node)) for factor in factors):
         return "mask"
+    if name == "CopySlices" and WRITTEN in notes(node):
+        return f"{notes(node)[WRITTEN]} on a part of a map"
     known = name in LINEAR or name in NORMS or name in PRODUCTS or is_rectifier(node) or name in UNDEFINED
     return None if known else name
 

@@ -60,6 +60,7 @@ def observed(network: nn.Module, names: set[str] | None, see: See, *, functions:
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def after(module: nn.Module, _: Any, output: Any) -> None:
             calls[name] = calls.get(name, 0) + 1
+            output = _first(output) if is_layer(module) else output  # an LSTM's state, a maximum's places
             with mode.resting() if mode else nullcontext():  # what the observer does is not the network's doing
                 see((name, calls[name]), module, output)
 

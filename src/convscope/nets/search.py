@@ -75,7 +75,7 @@ class Search:
         names = {name for name, _ in by_call}
         functions = any(tap.function for tap in self.taps.values())
         watching = observed(self.network, names, see, functions=functions)
-        with torch.inference_mode(), frozen(self.network), watching:
+        with torch.no_grad(), frozen(self.network), watching:
             forward(self.network, to_tensor(images, self.network))
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from convscope.arrays import as_numpy
 from convscope.embed import Embedding
-from convscope.errors import ConvscopeError, InputError, missing_extra, not_found
-from convscope.inspect.architecture import Architecture
+from convscope.errors import InputError, missing_extra
 from convscope.inspect.attribution import Projections, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import ChannelTopK, TopK
-from convscope.nets.data import ImageSet, Preprocessing
+from convscope.nets.data import ImageSet
 from convscope.nets.embedding import embed
 from convscope.nets.images import image_set
 from convscope.scale.local import InProcess, run_pass
@@ -26,24 +24,17 @@ from convscope.scale.plan import Plan
 
 try:
     import torch
-    from torch import nn
 except ModuleNotFoundError as error:
     raise missing_extra("torch", "torch", "looking inside a network") from error
 
 from convscope.nets import backward, search
-from convscope.nets.batches import even_batches, filled_up, in_batches
-from convscope.nets.called import Call, Called, chosen_output
-from convscope.nets.find import does_not_go_through, find_input_shape, find_network, move
-from convscope.nets.frozen import frozen
-from convscope.nets.observe import ROOT, Reached, forward, observed
+from convscope.nets.batches import even_batches
+from convscope.nets.readings import Readings, listed
 from convscope.nets.rules import find_rule
-from convscope.nets.trace import Tap, Trace, spare_input, trace
-
-_PIXELS_AT_ONCE = 32 * 224 * 224
-TAPS: Final = ("before", "after")
+from convscope.nets.trace import Tap
 
 
-class Model:
+class Model(Readings):
     """A network that can be looked into; it is never changed, and nothing stays attached to it.
 
     >>> model = Model("mnist")
@@ -73,164 +64,6 @@ class Model:
     output
         Which of several outputs holds the logits: a name or a number.
     """
-
-    def __init__(
-        self,
-        network: Any,
-        *,
-        input_shape: tuple[int, int, int] | None = None,
-        preprocessing: Preprocessing | None = None,
-        name: str | None = None,
-        weights: str | Path | None = None,
-        device: str | torch.device | None = None,
-        call: Call | None = None,
-        output: str | int | None = None,
-    ) -> None:
-        found = find_network(network, weights)
-        self.network = found.network
-        self.name = name or found.name
-        if device is not None:
-            move(self.network, device)
-        self._called = self.network if call is None else cast("nn.Module", Called(self.network, call))
-        self._output = output
-        self.preprocessing = preprocessing or found.preprocessing
-        shape = input_shape or found.input_shape
-        given = tuple(shape) if shape else find_input_shape(self._called)
-        if len(given) != 3 or min(given) < 1:
-            raise InputError(f"input_shape is (channels, height, width), got {given}")
-        self.input_shape = (given[0], given[1], given[2])
-
-    def __repr__(self) -> str:
-        return f"<Model {self.name} {self.input_shape} with {len(self.layers)} layers>"
-
-    @cached_property
-    def _trace(self) -> Trace:
-        try:
-            images = spare_input(self.input_shape, self.network)
-            return trace(self._called, images.repeat(self._fixed_batch or 1, 1, 1, 1))
-        except (RuntimeError, ValueError, LookupError, TypeError, AssertionError, AttributeError) as error:
-            if isinstance(error, ConvscopeError):
-                raise
-            raise does_not_go_through(self.input_shape, self.name, error) from error
-
-    @property
-    def _fixed_batch(self) -> int | None:
-        """How many images the network takes at once, where a file says that it takes no other number."""
-        return getattr(self.network, "fixed_batch", None)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers in the order in which they are executed: modules, and functions that modules call themselves.
-
-        Modules that hold others can be asked for too (:meth:`layer`); the whole network is ``.network``.
-        """
-        return self._trace.layers
-
-    def layer(self, name: str) -> Layer:
-        """Return a layer, or a module that holds several.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none of that name; it names the nearest.
-        """
-        return self._trace.layer(name, self.name)
-
-    def architecture(self) -> Architecture:
-        """Return the layers, how they are connected, and what they cost, as a result that can be written and shown."""
-        parameters = sum(p.numel() for p in self.network.parameters())
-        return Architecture(self.name, self.input_shape, self.layers, parameters)
-
-    def filters(self, layer: str) -> npt.NDArray[np.float32]:
-        """Return the weights of a convolution or a linear layer as ``(O, I, kh, kw)``."""
-        kind = self.layer(layer).kind
-        weight = self._trace.weights.get(layer)
-        if weight is None:
-            name = layer.partition(":")[0]
-            inner = {ROOT: self.network, **dict(self.network.named_modules())}
-            with torch.no_grad(), frozen(self.network):  # spectral norm in training would take a step
-                weight = getattr(inner.get(name), "weight", None)
-        if not isinstance(weight, torch.Tensor) or weight.ndim not in (2, 3, 4) or "Embedding" in kind:
-            raise InputError(f"layer {layer!r} ({kind}) has no filters; choose a convolution")
-        array = weight.detach().float().cpu().numpy()
-        array = array.swapaxes(0, 1) if kind.startswith("ConvTranspose") else array
-        outputs, inputs_, *kernel = array.shape
-        return array.reshape(outputs, inputs_, *([1] * (2 - len(kernel))), *kernel).copy()
-
-    def activations(self, images: Any, layer: str | Sequence[str], *, tap: str = "before") -> Any:
-        """Return what a layer puts out for images, ``(N, C, H, W)``; for several layers a dictionary.
-
-        They come from the network's own forward pass, one for all layers.
-
-        Parameters
-        ----------
-        images
-            The network's input, ``(N, C, H, W)`` or one image ``(C, H, W)``; or uint8 pictures ``(N, H, W, c)`` or
-            ``(H, W, c)`` where the model has a preprocessing.
-        layer
-            A layer's name, or several.
-        tap
-            ``before``: the layer's own output; ``after``: what the non-linearity makes of it that directly takes it.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such layer.
-        InputError
-            If the images do not fit, no non-linearity follows, or the control flow of the network left a layer out.
-        """
-        if tap not in TAPS:
-            raise not_found("tap", tap, TAPS)
-        names = [layer] if isinstance(layer, str) else list(layer)
-        find = self._trace.tap if tap == "before" else self._trace.tap_after
-        taps = {name: find(name, self.name) for name in names}
-        parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
-        for pixels, count in self._batches(images):
-            for name, values in self._observe(pixels, taps).items():
-                parts[name].append(values[:count])
-        whole = {name: np.concatenate(found) if len(found) > 1 else found[0] for name, found in parts.items()}
-        return whole[layer] if isinstance(layer, str) else whole
-
-    def _observe(self, pixels: npt.NDArray[Any], taps: Mapping[str, Tap]) -> dict[str, npt.NDArray[Any]]:
-        wanted: dict[Any, list[str]] = {}
-        for name, tap in taps.items():
-            wanted.setdefault(tap.call, []).append(name)
-        found: dict[str, npt.NDArray[Any]] = {}
-
-        def see(call: Any, _: object, output: Any) -> None:
-            for name in wanted.get(call, ()):  # a copy: a later in-place ReLU changes the tensor
-                found[name] = as_numpy(output).copy()
-            if len(found) == len(taps):
-                raise Reached
-
-        functions = any(tap.function for tap in taps.values())
-        watching = observed(self._called, {name for name, _ in wanted}, see, functions=functions)
-        with torch.inference_mode(), frozen(self.network), watching:
-            forward(self._called, search.to_tensor(pixels, self.network))
-        if absent := [name for name in taps if name not in found]:
-            raise InputError(f"layer {absent[0]!r} did not run for these images: {self.name} took another way")
-        return found
-
-    def logits(self, images: Any) -> npt.NDArray[np.float32]:
-        """Return what the whole network says to images, ``(N, classes)``; it may wrap that into a tuple or a dict."""
-        self._trace  # noqa: B018 - says it where an image does not go through
-        parts = []
-        with torch.inference_mode(), frozen(self.network):
-            for pixels, count in self._batches(images):
-                said = self._called(search.to_tensor(pixels, self.network))
-                tensor = chosen_output(said, self._output, self.name)
-                parts.append(tensor[:count].float().cpu().numpy())
-        return np.concatenate(parts)
-
-    def _batches(self, images: Any) -> Iterator[tuple[npt.NDArray[Any], int]]:
-        """Yield images in batches of one size, and how many of each are not there only to fill it up."""
-        fixed = self._fixed_batch
-        for pixels, count in in_batches(self._input(images), fixed or self._images_at_once):
-            yield filled_up(pixels, fixed or len(pixels)), count
-
-    def predict(self, images: Any) -> npt.NDArray[np.float64]:
-        """Return the probabilities of the classes, ``(N, classes)``: the softmax of the logits."""
-        return torch.from_numpy(self.logits(images)).double().softmax(dim=1).numpy()
 
     def top_k(
         self,
@@ -277,12 +110,14 @@ class Model:
         dict[str, TopK]
             By the layers' names.
         """
-        if k < 1:
-            raise InputError(f"k is at least 1, got {k}")
+        for name, number in (("k", k), ("batch_size", batch_size)):
+            if number is not None and number < 1:
+                raise InputError(f"{name} is at least 1, got {number}")
         dataset = self._images(dataset)
         taps = self._taps(layers)
         shard = min(shard_size or len(dataset), len(dataset))
         batch = min(batch_size, shard) if batch_size else even_batches(shard, min(512, self._images_at_once))
+        batch = self._fixed_batch or batch
         about = self._about(dataset, taps, k, batch) if checkpoint else {}
         plan = Plan.of(len(dataset), shard_size or 4 * batch, about)
         work = search.Search(self._called, dataset, taps, k, batch)
@@ -326,6 +161,7 @@ class Model:
         return {
             "dataset": dataset.fingerprint,
             "network": self.fingerprint,
+            "call": self._called_by,
             "layers": [f"{name} at {tap.call}" for name, tap in taps.items()],
             "k": k,
             "batch_size": batch_size,
@@ -338,6 +174,8 @@ class Model:
         """What the names and the values of the network's weights hash to."""
         digest = hashlib.sha256()
         for name, tensor in self.network.state_dict().items():
+            if not isinstance(tensor, torch.Tensor):  # what a module keeps beside its weights
+                continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(np.ascontiguousarray(as_numpy(tensor)).tobytes())
         return digest.hexdigest()
@@ -431,23 +269,6 @@ class Model:
             signal, activation = ascent.back([backward.Origin(channel, int(y), int(x))])
             return signal[0].float().cpu().numpy(), float(activation[0]), ascent.report
 
-    @property
-    def _images_at_once(self) -> int:
-        return max(1, _PIXELS_AT_ONCE // (self.input_shape[1] * self.input_shape[2]))
-
-    def _input(self, images: Any) -> npt.NDArray[Any]:
-        """Return images as the network's input, ``(N, C, H, W)``."""
-        array = as_numpy(images)
-        if array.ndim and not len(array):
-            raise InputError("no images were given; give at least one")
-        if array.dtype == np.uint8 and self.preprocessing is not None:
-            pictures = array[None] if array.ndim == 3 else array
-            array = np.stack([self.preprocessing.to_input(picture) for picture in pictures])
-        array = array[None] if array.ndim == 3 else array
-        if array.ndim != 4 or array.shape[1:] != tuple(self.input_shape):
-            raise InputError(f"{self.name} takes images (N, {_listed(self.input_shape)}), got {as_numpy(images).shape}")
-        return array
-
     def _images(self, images: Any) -> ImageSet:
         """Return what a user calls images as a set of images that fit the network."""
         dataset = image_set(images, self.preprocessing)
@@ -455,12 +276,8 @@ class Model:
             raise InputError(f"the data set {dataset.name!r} is empty; give at least one image")
         shape = dataset.images(0, 1).shape[1:]
         if shape != tuple(self.input_shape):
-            ours, theirs = _listed(self.input_shape), _listed(shape)
+            ours, theirs = listed(self.input_shape), listed(shape)
             raise InputError(
                 f"{self.name} takes images ({ours}), those of {dataset.name!r} are ({theirs}); preprocess them to fit"
             )
         return dataset
-
-
-def _listed(shape: Sequence[int]) -> str:
-    return ", ".join(map(str, shape))

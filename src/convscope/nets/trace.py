@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.graph import Node
 
 from convscope.errors import InputError, not_found
@@ -38,6 +39,8 @@ class Tap:
         Whether a functional ReLU comes next, so that the values have to be rectified here.
     ceiling
         Where that ReLU is cut off (6 for ReLU6), else infinity.
+    folded
+        Whether the first axis of the output is not the images, so that they have to be given one at a time.
     """
 
     layer: Layer
@@ -45,6 +48,7 @@ class Tap:
     function: bool = False
     rectify: bool = False
     ceiling: float = float("inf")
+    folded: bool = False
 
     def read(self, output: Tensor) -> Tensor:
         """Return the layer's values as ``(N, C, H, W)``."""
@@ -99,23 +103,29 @@ class Trace:
     def map_tap(self, name: str, network: str) -> Tap:
         """Return where to read the maps of a layer, after the ReLU if one directly consumes them."""
         layer = self.layer(name, network)
-        if len(layer.shape) not in (1, 3):
+        if len(layer.shape) not in (1, 3) or self._seen[name].folded:
             raise InputError(f"layer {name!r} gives {layer.shape}, not maps (C, H, W) or a vector (C,); choose another")
         return self._after.get(name) or self.tap(name, network)
 
 
 def trace(network: nn.Module, images: Tensor) -> Trace:
     """Run the network once on ``images`` and return what was seen; the network is left as it was."""
-    seen: list[Seen] = []
+    outputs: list[tuple[Call, nn.Module | FunctionCall, tuple[int, ...], Node | None]] = []
 
     def see(call: Call, source: nn.Module | FunctionCall, output: Any) -> None:
-        if isinstance(output, Tensor):
-            seen.append(Seen(call, source, tuple(output.shape[1:]), output.grad_fn))
+        if not isinstance(output, Tensor):
+            return
+        if is_functorch_wrapped_tensor(output):
+            raise InputError(
+                "this network runs inside torch.func (vmap, grad), which hides its layers; call it plainly"
+            )
+        outputs.append((call, source, tuple(output.shape), output.grad_fn))
 
     with watching_gradients(), frozen(network):
         image = images.detach().clone().requires_grad_(True)  # noqa: FBT003
         with observed(network, None, see, functions=True):
-            output = forward(network, image)
+            output = forward(network, image.clone())  # what it is given it may write into
+        seen = [Seen.of(*output, batch=int(images.shape[0])) for output in outputs]
         if not seen:
             raise InputError("no module of this network could be observed; give a network made of torch.nn modules")
         # what is read from the graph may run checkpointed modules again: nobody looks any more, but they are frozen
@@ -138,13 +148,24 @@ def tensors(output: Any) -> Iterator[Tensor]:
         yield from tensors(list(vars(output).values()))
 
 
+def named_parts(output: Any) -> Mapping[Any, Any]:
+    """Return the parts of a network's output by their names, or by their numbers where they have none."""
+    if isinstance(output, Mapping):
+        return output
+    if is_dataclass(output):
+        return vars(output)
+    if hasattr(output, "_asdict"):  # a named tuple
+        return dict(output._asdict())
+    return dict(enumerate(output if isinstance(output, list | tuple) else [output]))
+
+
 def only_tensor(output: Any, network: str) -> Tensor:
     """Return the one tensor that a network puts out, however it is wrapped."""
     found = list(tensors(output))
     if len(found) == 1:
         return found[0]
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
-    names = f"output={next(iter(output))!r}" if isinstance(output, Mapping) and output else "output=0"
+    names = f"output={next(iter(named_parts(output)), 0)!r}"
     raise InputError(
         f"{network} puts out {len(found)} tensors ({shapes}) in a {type(output).__name__}, not the logits alone; "
         f"say which: {names}"
@@ -152,10 +173,10 @@ def only_tensor(output: Any, network: str) -> Tensor:
 
 
 def _assemble(seen: list[Seen], fields: dict[Node, ReceptiveField], nodes: list[Node], size: tuple[int, int]) -> Trace:
-    leaves = _leaves(seen)
+    leaves = _leaves(seen, fields)
     made_by = {s.name: s for s in leaves}
     after = _nonlinearities(leaves)
-    feeds = sources(leaves)
+    feeds = sources(leaves, fields)
     everything = {}
     for s in seen:
         field = _field(s, fields, size)
@@ -188,7 +209,7 @@ def _assemble(seen: list[Seen], fields: dict[Node, ReceptiveField], nodes: list[
     )
 
 
-def _leaves(seen: list[Seen]) -> list[Seen]:
+def _leaves(seen: list[Seen], fields: dict[Node, ReceptiveField]) -> list[Seen]:
     """Return what counts as layers: layers of torch, functions, and modules of which nothing inside was seen.
 
     A module without children that calls a single function is a layer itself, and its function is none.
@@ -202,7 +223,7 @@ def _leaves(seen: list[Seen]) -> list[Seen]:
         name = s.call[0]
         if isinstance(s.source, FunctionCall):
             # what does not depend on the image is no layer: masks, positions, weights that are computed
-            keep = s.node is not None and s.name_of_module not in single
+            keep = s.node in fields and s.name_of_module not in single
         else:
             keep = is_layer(s.source) or name in single or (name in childless and not called[name])
         if keep:
@@ -224,7 +245,7 @@ def _nonlinearities(leaves: list[Seen]) -> dict[str, str]:
 
 
 def _tap(layer: Layer, seen: Seen) -> Tap:
-    return Tap(layer, seen.call, isinstance(seen.source, FunctionCall))
+    return Tap(layer, seen.call, isinstance(seen.source, FunctionCall), folded=seen.folded)
 
 
 def _tap_after(layer: Layer, seen: Seen, rectifier: Node, module: Seen | None) -> Tap:
@@ -240,6 +261,9 @@ def _weight(seen: Seen) -> Tensor | None:
     """Return the weights a function was called with."""
     if not isinstance(seen.source, FunctionCall) or not (seen.kind.startswith("Conv") or seen.kind == "Linear"):
         return None
+    if seen.source.function == "addmm":  # the bias, the images, and the weights turned
+        weight = seen.source.argument(2, "mat2")
+        return weight.detach().t() if isinstance(weight, Tensor) and not weight.requires_grad else None
     weight = seen.source.argument(1, "weight")
     return weight.detach() if isinstance(weight, Tensor) else None
 
@@ -248,7 +272,7 @@ def _field(seen: Seen, fields: dict[Node, ReceptiveField], size: tuple[int, int]
     field = fields.get(seen.node) if seen.node is not None else None
     if field is None:
         return ReceptiveField.whole(size, "does not depend on the image by a path that gradients take")
-    if len(seen.shape) != 3 and not field.is_global:
+    if (len(seen.shape) != 3 or seen.folded) and not field.is_global:
         return ReceptiveField.whole(size, "not a map")
     return field
 

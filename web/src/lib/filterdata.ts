@@ -198,6 +198,9 @@ function flagOf(flag: Readonly<Record<string, Json>>): FilterFlag {
   };
 }
 
+/** A scale or a largest value as it is printed: that of a layer of zeros is the smallest number, so that it divides. */
+export const printedScale = (scale: number): number => (scale === Number.MIN_VALUE ? 0 : scale);
+
 /** Names of the flags of filter `o`. */
 export const flagsOf = (data: FilterData, o: number): string[] =>
   data.health.filter(({ bit }) => data.flags[o] & bit).map(({ name }) => name);

@@ -1,5 +1,5 @@
 // What the page of a layer's filters says in words and numbers.
-import { type FilterData, flagsOf } from "./filterdata";
+import { type FilterData, flagsOf, printedScale } from "./filterdata";
 import type { Drawing } from "./filters";
 import { count, number, times } from "./format";
 import { type Fact, hiddenTable } from "./frame";
@@ -15,7 +15,7 @@ export function filterFacts(data: FilterData, other: FilterData | undefined, sca
     { name: "each", value: groups > 1 ? `${each}, ${count(groups)} groups` : each },
     {
       name: "scale",
-      value: scale === null ? "each its own" : `±${number(scale)}`,
+      value: scale === null ? "each its own" : `±${number(printedScale(scale))}`,
       title: `|weight| at full contrast; the largest |weight| is ${number(largest)}`,
     },
     {

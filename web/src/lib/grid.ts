@@ -9,6 +9,8 @@ export interface GridOptions {
   readonly gap: number;
   /** Build cell `item`; `signal` is aborted when the cell leaves the screen. */
   readonly cell: (item: number, signal: AbortSignal, width: number) => HTMLElement;
+  /** Called when none of the cells is on screen: there is nothing to wait for. */
+  readonly unseen?: () => void;
 }
 
 interface Cell {
@@ -112,6 +114,7 @@ export class VirtualGrid {
     );
     for (const [place, cell] of this.#cells) if (place < first || place >= last) this.#drop(place, cell);
     for (let place = first; place < last; place++) if (!this.#cells.has(place)) this.#add(place, pitch);
+    if (!this.#cells.size) this.options.unseen?.();
   }
 
   #add(place: number, pitch: number): void {

@@ -69,7 +69,10 @@ const strength = (value: number, { low, high, signed }: Scale): number => {
 export const colourIndex = (value: number, { low, high, signed }: Scale): number =>
   signed ? signedIndex(value, high) : rangeIndex(value, low, high);
 
-/** How opaque pixels are: all of them, or the more the stronger the value is, to be laid over a picture. */
+/**
+ * How opaque pixels are: all of them, or the more the stronger the value is, to be laid over a picture. By its square
+ * root: most values of a map are small beside its largest, and would not be seen on a picture.
+ */
 export type Opacity = "full" | "by strength";
 
 /** RGBA pixels of values: what is not a number is left clear. */
@@ -86,7 +89,7 @@ export function valuePixels(
     const value = clamp(values[p], after);
     const index = 3 * colourIndex(value, scale);
     pixels.set(colours.subarray(index, index + 3), 4 * p);
-    pixels[4 * p + 3] = opacity === "full" ? 255 : 255 * strength(value, scale);
+    pixels[4 * p + 3] = opacity === "full" ? 255 : 255 * Math.sqrt(strength(value, scale));
   }
   return pixels;
 }
@@ -172,6 +175,19 @@ export const clipBox = ({ y0, x0, y1, x1 }: Box, [height, width]: readonly numbe
   y1: Math.max(0, Math.min(height, y1)),
   x1: Math.max(0, Math.min(width, x1)),
 });
+
+/** What a position sees of the picture: windows that do not fit leave out its last pixels, for all layers above. */
+export function seenBox(field: Field, at: readonly number[], size: readonly number[]): Box {
+  const { y0, x0, y1, x1 } = clipBox(fieldBox(field, at, size), size);
+  const [top, left, bottom, right] = field.extent ?? [0, 0, ...size];
+  const within = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, value));
+  return {
+    y0: within(y0, top, bottom),
+    x0: within(x0, left, right),
+    y1: within(y1, top, bottom),
+    x1: within(x1, left, right),
+  };
+}
 
 /**
  * Where a map of `rows` × `columns` lies on the picture: each position is a square as large as the stride around the

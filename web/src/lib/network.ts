@@ -115,6 +115,16 @@ export function modulesOfAll(layers: readonly LayerRow[]): Map<string, number> {
   return new Map([...sizes].filter(([, size]) => size > 1));
 }
 
+/** The modules that hold a layer and are boxes when they are closed, the outermost first. */
+export function modulesAround(layers: readonly LayerRow[], layer: string): string[] {
+  const modules = modulesOfAll(layers);
+  return modulesOf(layer).filter((module) => modules.has(module));
+}
+
+/** The open modules without one of them and those in it. */
+export const shut = (open: ReadonlySet<string>, module: string): string[] =>
+  [...open].filter((one) => one !== module && !modulesOf(one).includes(module));
+
 /** The modules that are open unless the address says otherwise: level by level, as long as all can be overlooked. */
 export function openedAtFirst(layers: readonly LayerRow[]): Set<string> {
   const modules = modulesOfAll(layers);
@@ -140,7 +150,7 @@ export function boxesOf(layers: readonly LayerRow[], open: ReadonlySet<string>):
     const id = boxOf(layer.name, open, modules);
     found.set(id, [...(found.get(id) ?? []), layer]);
   }
-  return [...found].map(([id, inside]) => ({ id, layers: inside, open: !modules.has(id) }));
+  return [...found].map(([id, inside]) => ({ id, layers: inside, open: !modules.has(id) || open.has(id) }));
 }
 
 /** How boxes are connected; a connection inside a closed module is not drawn. */

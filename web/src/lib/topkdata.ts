@@ -12,6 +12,8 @@ export interface Field {
   readonly start: readonly number[];
   /** Why the field is the whole image; empty if it is not. */
   readonly reason: string;
+  /** What all positions together can see, as y0, x0, y1, x1; none where that is not known. */
+  readonly extent?: readonly number[];
 }
 
 export interface TopKData {
@@ -71,6 +73,7 @@ export function fieldOf(value: Json | undefined): Field {
     stride: numberList(field.stride),
     start: numberList(field.start),
     reason: text(field.reason),
+    ...(Array.isArray(field.extent) ? { extent: numberList(field.extent) } : {}),
   };
 }
 

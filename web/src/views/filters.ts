@@ -2,7 +2,7 @@
 import { type Control, Player, segmented, select, slider } from "../lib/controls";
 import { h, isTyping, put } from "../lib/dom";
 import { otherChange, otherKey, otherOf, otherOptions } from "../lib/filtercompare";
-import { drawingOf, type FilterData, fetchFilters, largestNorm } from "../lib/filterdata";
+import { drawingOf, type FilterData, fetchFilters, largestNorm, printedScale } from "../lib/filterdata";
 import { type MapPicture, mapPictures } from "../lib/filtermaps";
 import { chosenFilters, FILTER_SORTS, type FilterSort, sortFilters } from "../lib/filterorder";
 import { explainFilters, filterFacts, filterTable } from "../lib/filterpage";
@@ -13,6 +13,7 @@ import { colourBar, greyBar } from "../lib/legend";
 import { Loader } from "../lib/loader";
 import { type About, mounting, RecordView } from "../lib/recordview";
 import { boundedOf, changed, choiceOf, formatRoute, type Place, placeOf, toView } from "../lib/route";
+import { isNarrow, withPanel } from "../lib/withpanel";
 import type { Source } from "../source/source";
 import { FilterPanel } from "./panels/filter";
 import { cellHeight, columnsOf, filterCell, type Look } from "./panels/filtercell";
@@ -29,8 +30,6 @@ const GAP = 10;
 const SCALES = ["shared", "own"] as const;
 const SLICES = ["strongest", "all", "one"] as const;
 const TABLE_ROWS = 512;
-/** Where the panel stands above the grid instead of beside it. */
-const NARROW = "(width <= 860px)";
 const TITLES: Readonly<Record<FilterSort, readonly [string, string]>> = {
   index: ["Index", "The order of the network"],
   norm: ["Norm", "Largest L2 norm first"],
@@ -57,6 +56,7 @@ class FiltersView extends RecordView<FilterData> {
   readonly #health: HealthPanel;
   readonly #hover: FilterHover;
   readonly #strip: NormStrip;
+  readonly #gone = new AbortController();
   readonly #otherLoader = new Loader();
   readonly #otherPlayer: Player;
   readonly #table = h("div");
@@ -132,6 +132,7 @@ class FiltersView extends RecordView<FilterData> {
 
   override destroy(): void {
     super.destroy();
+    this.#gone.abort();
     this.#grid.destroy();
     this.#hover.destroy();
     this.#strip.destroy();
@@ -232,8 +233,10 @@ class FiltersView extends RecordView<FilterData> {
     put(this.#legend, look.own ? null : this.#bar(data, look.scale));
   }
 
-  #bar = (data: FilterData, scale: number): HTMLElement =>
-    data.colours ? greyBar(scale, "per colour") : colourBar("diverging", -scale, scale, "weight");
+  #bar(data: FilterData, scale: number): HTMLElement {
+    const end = printedScale(scale);
+    return data.colours ? greyBar(end, "per colour") : colourBar("diverging", -end, end, "weight");
+  }
 
   #layout(data: FilterData, run: string, filter: number, look: Look): void {
     const { params } = this.state.route;
@@ -242,7 +245,7 @@ class FiltersView extends RecordView<FilterData> {
         this.frame.body,
         this.#health.el,
         this.#strip.el,
-        h("div", { class: "with-panel" }, this.#grid.el, this.#panel.el),
+        withPanel(this.#grid.el, this.#panel.el, this.#gone.signal),
         this.#table,
       );
     this.#health.show(data, this.#flag(data), params.health === "1");
@@ -338,7 +341,7 @@ class FiltersView extends RecordView<FilterData> {
     requestAnimationFrame(() =>
       requestAnimationFrame(() => {
         if (this.#grid.el.isConnected) this.#grid.focus(filter);
-        if (matchMedia(NARROW).matches && !this.#panel.el.hidden) this.#panel.el.scrollIntoView();
+        if (isNarrow() && !this.#panel.el.hidden) this.#panel.el.scrollIntoView();
       }),
     );
   }

@@ -9,11 +9,11 @@ import type { Loaded } from "../lib/loader";
 import {
   type Box,
   type Clamp,
-  fieldBox,
   numbered,
   ownScale,
   placeMap,
   type Scale,
+  seenBox,
   sharedScale,
   sortMaps,
 } from "../lib/maps";
@@ -96,6 +96,7 @@ class MapsView extends RecordView<MapsData> {
       rowHeight: (width) => (this.loaded ? tileHeight(this.loaded.data, width) : width) + CAPTION,
       gap: 10,
       cell: (channel, signal, width) => this.#cell(channel, signal, width),
+      unseen: () => this.loaded && this.state.ready(), // on a small screen they are all further down
     });
     this.#input = new MapInput(source, this.#pictures);
     this.#strip = new MapStrip(source, this.#pictures);
@@ -259,7 +260,7 @@ class MapsView extends RecordView<MapsData> {
   #frame(row: number, column: number): void {
     const data = this.loaded?.data;
     const known = data && (data.field.reason || data.field.size.length > 1);
-    this.#input.field(known ? fieldBox(data.field, [row, column], data.inputSize) : undefined);
+    this.#input.field(known ? seenBox(data.field, [row, column], data.inputSize) : undefined);
   }
 
   #placed = (data: MapsData): Box => placeMap(data.field, [data.height, data.width], data.inputSize);

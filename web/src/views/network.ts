@@ -1,8 +1,8 @@
 // The architecture of a network: its graph with shapes, the paper's table, and the way to the pages of each layer.
 import { joinList, recordsOf, splitList, tagsOf } from "../lib/catalog";
 import { type Control, segmented, toggle } from "../lib/controls";
-import { h, isTyping, put } from "../lib/dom";
-import { count, plural, times } from "../lib/format";
+import { focusIsIn, h, isTyping, put } from "../lib/dom";
+import { count, times } from "../lib/format";
 import { failed } from "../lib/frame";
 import { splitTag } from "../lib/mapstags";
 import {
@@ -11,17 +11,19 @@ import {
   isMain,
   type LayerRow,
   MOST_BOXES,
-  modulesOf,
+  modulesAround,
   modulesOfAll,
   type NetworkData,
   openedAtFirst,
+  shut,
 } from "../lib/network";
 import { type About, mounting, RecordView } from "../lib/recordview";
 import { choiceOf, formatRoute, toView } from "../lib/route";
+import { isNarrow, withPanel } from "../lib/withpanel";
 import type { Source } from "../source/source";
 import { LayerInfo } from "./panels/layerinfo";
 import { amountOf, NetworkGraph } from "./panels/networkgraph";
-import { networkTable, type PageLink } from "./panels/networktable";
+import { NetworkTable, type PageLink } from "./panels/networktable";
 import type { Mount, ViewState } from "./view";
 
 const SHOWS = ["graph", "table"] as const;
@@ -42,14 +44,18 @@ const ABOUT: About<NetworkData> = {
 };
 
 class NetworkView extends RecordView<NetworkData> {
+  readonly #gone = new AbortController();
   readonly #graph = new NetworkGraph({
-    choose: (layer) => this.state.navigate({ layer }),
+    choose: (layer) => this.#choose(layer),
     open: (module) => this.#open(module),
   });
+  readonly #table = new NetworkTable((layer) => this.#choose(layer));
   readonly #info: LayerInfo;
   readonly #main = h("div", { class: "network-main" });
   readonly #show: Control<(typeof SHOWS)[number]>;
   readonly #all: Control<boolean>;
+  /** The layer that was last brought into sight. */
+  #seen = "";
   readonly #closeAll = h(
     "button",
     { type: "button", class: "button", onclick: () => this.set({ open: NONE }) },
@@ -78,10 +84,16 @@ class NetworkView extends RecordView<NetworkData> {
       (yes) => this.set({ rows: yes ? "all" : null }),
       "Also normalisations, non-linearities and changes of shape",
     );
-    this.#info = new LayerInfo(
-      () => this.state.navigate({ layer: null }),
-      (layer) => this.state.link({ layer }),
-    );
+    this.#info = new LayerInfo({
+      close: () => this.#leave(),
+      linkOf: (layer) => this.state.link({ layer }),
+      closeModule: (module) => this.#close(module),
+    });
+  }
+
+  override destroy(): void {
+    super.destroy();
+    this.#gone.abort();
   }
 
   protected paint(data: NetworkData, run: string): void {
@@ -108,55 +120,59 @@ class NetworkView extends RecordView<NetworkData> {
       this.player.el,
     );
     if (!this.#main.isConnected)
-      put(this.frame.body, h("div", { class: "with-panel" }, this.#main, this.#info.el));
+      put(this.frame.body, withPanel(this.#main, this.#info.el, this.#gone.signal));
     const takers = chosen ? data.layers.filter(({ inputs }) => inputs.includes(chosen.name)) : [];
-    this.#info.show(
-      chosen,
-      takers.map(({ name }) => name),
-      chosen ? this.#pages(run, chosen.name) : [],
-    );
-    if (table) this.#table(data, run, chosen);
+    this.#info.show(chosen, {
+      takers: takers.map(({ name }) => name),
+      pages: chosen ? this.#pages(run, chosen.name) : [],
+      modules: chosen && !table ? modulesAround(data.layers, chosen.name) : [],
+    });
+    if (table) this.#drawTable(data, run, chosen);
     else this.#drawGraph(data, chosen);
   }
 
   protected key(event: KeyboardEvent): void {
     const data = this.loaded?.data;
     if (!data || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape" && this.state.route.params.layer) return this.state.navigate({ layer: null });
+    if (event.key === "Escape" && this.state.route.params.layer) return this.#leave();
     const by = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
-    if (!by || !this.state.route.params.layer) return this.stepKey(event);
+    if (!by) return this.stepKey(event);
+    if (!this.state.route.params.layer) {
+      if (this.#graph.step(by)) event.preventDefault();
+      return;
+    }
     event.preventDefault();
     const at = data.layers.findIndex(({ name }) => name === this.state.route.params.layer);
     const next = data.layers[Math.max(0, Math.min(data.layers.length - 1, at + by))];
     this.set({ layer: next.name });
   }
 
-  #table(data: NetworkData, run: string, chosen: LayerRow | undefined): void {
+  #drawTable(data: NetworkData, run: string, chosen: LayerRow | undefined): void {
     const found = this.#found(data);
     const shown = data.layers.filter(
       (layer) =>
         (this.state.route.params.rows === "all" || isMain(layer) || layer === chosen) &&
         (!found || found.has(layer.name)),
     );
-    put(
-      this.#main,
-      networkTable(
-        shown,
-        chosen?.name ?? "",
-        (layer) => this.state.navigate({ layer }),
-        (layer) => this.#pages(run, layer),
-      ),
-      h("p", { class: "muted" }, `${plural(shown.length, "row")} of ${plural(data.layers.length, "layer")}.`),
-    );
+    const rows = shown.map((layer) => ({ layer, pages: this.#pages(run, layer.name) }));
+    this.#table.show(rows, data.layers.length, chosen?.name ?? "");
+    if (!this.#table.el.isConnected) put(this.#main, this.#table.el);
+    if (chosen && this.#seen !== chosen.name) this.#table.reveal(chosen.name);
+    this.#seen = chosen?.name ?? "";
   }
 
   #drawGraph(data: NetworkData, chosen: LayerRow | undefined): void {
     const open = this.#opened(data);
-    for (const module of chosen ? modulesOf(chosen.name) : []) open.add(module);
+    for (const module of chosen ? modulesAround(data.layers, chosen.name) : []) open.add(module);
     if (this.#graph.el.parentElement !== this.#main) put(this.#main, this.#graph.el);
-    this.#graph
-      .show(data, open, chosen?.name ?? "", this.#found(data))
-      .catch((error: unknown) => put(this.#main, failed(error)));
+    this.#graph.show(data, open, chosen?.name ?? "", this.#found(data)).then(
+      (drawn) => {
+        if (!drawn) return;
+        if (chosen && this.#seen !== chosen.name) this.#graph.reveal(chosen.name);
+        this.#seen = chosen?.name ?? "";
+      },
+      (error: unknown) => put(this.#main, failed(error)),
+    );
   }
 
   /** The layers whose name or kind has what is searched for; null if nothing is. */
@@ -173,11 +189,37 @@ class NetworkView extends RecordView<NetworkData> {
     return open === undefined ? openedAtFirst(data.layers) : new Set(splitList(open));
   }
 
+  #choose(layer: string): void {
+    this.state.navigate({ layer });
+    // Where the panel stands above the graph, what was asked for is out of sight.
+    requestAnimationFrame(() => {
+      if (isNarrow() && !this.#info.el.hidden) this.#info.el.scrollIntoView({ block: "start" });
+    });
+  }
+
+  /** Leave the chosen layer; its box keeps the focus. */
+  #leave(): void {
+    const { layer } = this.state.route.params;
+    const inside = focusIsIn(this.#info.el);
+    this.state.navigate({ layer: null });
+    if (inside && layer) (this.#table.el.isConnected ? this.#table : this.#graph).focus(layer);
+  }
+
   #open(module: string): void {
     const data = this.loaded?.data;
     if (!data) return;
     const open = this.#opened(data).add(module);
+    this.#graph.focusNext(module);
     this.state.navigate({ open: joinList(open) });
+  }
+
+  /** Close a module, and leave the layer that is chosen in it. */
+  #close(module: string): void {
+    const data = this.loaded?.data;
+    if (!data) return;
+    const open = shut(this.#opened(data), module);
+    this.#graph.focusNext(module);
+    this.state.navigate({ open: joinList(open) || NONE, layer: null });
   }
 
   #openEverything(): void {

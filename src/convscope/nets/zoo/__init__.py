@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convscope.errors import DownloadError, FormatError, not_found
-from convscope.nets.download import Client, Progress, fetch
+from convscope.nets.download import Client, Progress, SourcesError, fetch
 from convscope.nets.mnist import MNIST, load_digits_8x8, load_mnist
 from convscope.nets.weights import Weights, read_weights
 from convscope.nets.zoo import libraries
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 RANDOM: Final = "random"
+_OWN_WAY: Final = "give a file of weights (--weights FILE), or 'random' for an untrained network"
 
 _DATA_SETS: Final = {"mnist": MNIST}
 
@@ -146,19 +147,19 @@ def _recognised(entry: ZooEntry, weights: Weights, path: Path) -> tuple[Form, We
 
 def _fetch_first(name: str, entry: ZooEntry, progress: Progress | None, client: Client | None) -> Path:
     """Return the first of several files that is cached, or else the first that can be had."""
-    said = []
+    said: list[str] = []
     for asset in sorted(entry.weights, key=lambda asset: not asset.is_cached()):
         try:
             return fetch(asset, progress, client) / next(iter(asset.files))
-        except DownloadError as error:
-            said.append(str(error))
-    if said:
-        raise DownloadError(f"no weights for {name}: {'; '.join(said)}; or give a file of weights")
+        except SourcesError as error:
+            said += error.said
+    if entry.weights:
+        raise SourcesError(f"the weights of {name}", entry.weights, said, _OWN_WAY)
     if entry.by_hand:
         places = ", ".join(map(str, entry.by_hand))
         reason = f"the weights of {name} are not fetched, since no SHA-256 is known to check {places} by"
-        raise DownloadError(f"{reason}; download them yourself and give the file of weights, or 'random' for none")
-    raise DownloadError(f"no weights of {name} have been published; give a file of weights, or 'random' for none")
+        raise DownloadError(f"{reason}; download them yourself and {_OWN_WAY}")
+    raise DownloadError(f"no weights of {name} have been published; {_OWN_WAY}")
 
 
 def _skeleton(entry: ZooEntry, options: Mapping[str, Any]) -> nn.Module:
@@ -184,6 +185,24 @@ def filled(network: nn.Module, weights: Weights, path: Path) -> nn.Module:
     try:
         network.load_state_dict(state, assign=any(value.is_meta for value in own.values()))
     except (RuntimeError, TypeError) as error:
-        detail = " ".join(str(error).split())[:300]
+        detail = _misfit(own, state) or " ".join(str(error).split())[:300]
         raise FormatError(f"{path} does not hold the weights of this network ({detail})") from error
     return network
+
+
+def _misfit(own: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Say what a network's weights and those of a file do not have in common."""
+    lacking = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in given if name not in own]
+    shapes = [
+        f"{name} is {tuple(given[name].shape)} in place of {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    named = {"it lacks": lacking, "it has": unknown, "": shapes}
+    return "; ".join(f"{said} {_some(names)}".strip() for said, names in named.items() if names)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

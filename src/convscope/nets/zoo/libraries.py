@@ -175,6 +175,6 @@ def _downloaded(load: Callable[[], Any], network: str, weights: str) -> nn.Modul
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DownloadError(
             f"cannot get the weights {weights} of {network} ({reason}); check the network, "
-            "give a file with weights=, or weights='random' for an untrained one"
+            "give a file of weights (--weights FILE), or 'random' for an untrained network"
         ) from error
     return loaded.eval()

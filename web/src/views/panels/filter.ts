@@ -1,7 +1,7 @@
 // One filter enlarged: its numbers, what it is like, its input slices, and the feature map that it makes of a picture.
 import { signedIndex, table } from "../../lib/colour";
 import { h, put } from "../../lib/dom";
-import { type FilterData, flagsOf } from "../../lib/filterdata";
+import { type FilterData, flagsOf, printedScale } from "../../lib/filterdata";
 import { fetchMap, type MapPicture } from "../../lib/filtermaps";
 import { type Drawing, sliceEnergies } from "../../lib/filters";
 import { count, number, percent } from "../../lib/format";
@@ -186,7 +186,11 @@ function factsOf({ data, filter, scale, largestNorm }: Chosen): Fact[] {
   const smoothness = data.smoothness?.[filter] ?? Number.NaN;
   if (!Number.isNaN(smoothness))
     found.push({ name: "smoothness", value: number(smoothness, 3), title: "1 is white noise" });
-  found.push({ name: "contrast", value: `±${number(scale)}`, title: "|weight| at full colour" });
+  found.push({
+    name: "contrast",
+    value: `±${number(printedScale(scale))}`,
+    title: "|weight| at full colour",
+  });
   if (flagsOf(data, filter).includes("dead")) found.push({ name: "health", value: "nothing learned" });
   return found;
 }

@@ -5,19 +5,41 @@ import { type Fact, facts } from "../../lib/frame";
 import type { LayerRow } from "../../lib/network";
 import { fieldText, type PageLink } from "./networktable";
 
+export interface LayerEvents {
+  readonly close: () => void;
+  readonly linkOf: (layer: string) => string;
+  /** An opened module is to be closed. */
+  readonly closeModule: (module: string) => void;
+}
+
+/** What is known of a layer besides its figures. */
+export interface LayerLinks {
+  readonly takers: readonly string[];
+  readonly pages: readonly PageLink[];
+  /** The opened modules it is in, the outermost first. */
+  readonly modules: readonly string[];
+}
+
 export class LayerInfo {
   readonly el = h("aside", { class: "panel", "aria-label": "Chosen layer", hidden: true });
+  #made = "";
 
-  constructor(
-    private readonly close: () => void,
-    private readonly linkOf: (layer: string) => string,
-  ) {}
+  constructor(private readonly on: LayerEvents) {}
 
-  show(layer: LayerRow | undefined, takers: readonly string[], pages: readonly PageLink[]): void {
+  /** Show a layer, none to hide; made anew only if something of it has changed, so that the focus stays. */
+  show(layer: LayerRow | undefined, links: LayerLinks): void {
+    const link = (name: string): string => (name ? this.on.linkOf(name) : "");
+    const made = layer ? JSON.stringify([layer, links, link(layer.name)]) : "";
     this.el.hidden = !layer;
+    if (made === this.#made) return;
+    this.#made = made;
     if (!layer) return put(this.el);
+    this.#make(layer, links);
+  }
+
+  #make(layer: LayerRow, { takers, pages, modules }: LayerLinks): void {
     const link = (name: string): HTMLElement =>
-      name ? h("a", { href: this.linkOf(name), class: "mono" }, name) : h("span", {}, "the image");
+      name ? h("a", { href: this.on.linkOf(name), class: "mono" }, name) : h("span", {}, "the image");
     const links = (title: string, names: readonly string[]): HTMLElement | null =>
       names.length ? h("p", { class: "layer-links" }, h("b", {}, title), ...names.map(link)) : null;
     put(
@@ -28,12 +50,15 @@ export class LayerInfo {
         h("h2", { class: "mono" }, layer.name),
         h(
           "button",
-          { type: "button", class: "icon-button", "aria-label": "Close", onclick: this.close },
+          { type: "button", class: "icon-button", "aria-label": "Close", onclick: this.on.close },
           "×",
         ),
       ),
       facts(figures(layer)),
       layer.field.reason ? h("p", { class: "muted" }, `Sees the whole image: ${layer.field.reason}.`) : null,
+      modules.length
+        ? h("p", { class: "layer-links" }, h("b", {}, "in "), ...modules.map((one) => this.#module(one)))
+        : null,
       links("takes ", layer.inputs),
       links("gives to ", takers),
       links("non-linearity ", layer.nonlinearity ? [layer.nonlinearity] : []),
@@ -45,6 +70,20 @@ export class LayerInfo {
           )
         : h("p", { class: "muted" }, "This run has no filters, feature maps or top images of this layer."),
     );
+  }
+
+  #module(name: string): HTMLElement {
+    const close = h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        "aria-label": `Close module ${name}`,
+        onclick: () => this.on.closeModule(name),
+      },
+      "close",
+    );
+    return h("span", { class: "module" }, h("span", { class: "mono" }, name), close);
   }
 }
 

@@ -3,7 +3,17 @@ import { context2d, h, put } from "../../lib/dom";
 import { number, percent, times } from "../../lib/format";
 import { facts, failed, isAbort } from "../../lib/frame";
 import { colourBar } from "../../lib/legend";
-import { type Clamp, clamp, fieldBox, type Scale, shownMean, strongest, valuePixels } from "../../lib/maps";
+import {
+  type Clamp,
+  clamp,
+  fieldBox,
+  ownScale,
+  type Scale,
+  seenBox,
+  shownMean,
+  strongest,
+  valuePixels,
+} from "../../lib/maps";
 import type { MapsData } from "../../lib/mapsdata";
 import { cellUnder } from "../../lib/pointer";
 import type { NumberArray } from "../../source/source";
@@ -95,7 +105,9 @@ export class MapDetail {
     );
     const pixels = valuePixels(values, look.after, look.scale);
     context2d(this.#canvas).putImageData(new ImageData(pixels, width, height), 0, 0);
-    this.on.drawn(valuePixels(values, look.after, look.scale, "by strength"));
+    // On its own scale, as in the grid: what is laid over the picture says where, the map itself says how much.
+    const own = ownScale(data.range, this.#channel, look.after, look.scale.signed);
+    this.on.drawn(valuePixels(values, look.after, own, "by strength"));
     this.#see(...this.#home());
   }
 
@@ -170,8 +182,11 @@ function seen(data: MapsData, row: number, column: number): string {
   const { field, inputSize } = data;
   if (field.reason) return `It sees the whole picture: ${field.reason}.`;
   if (field.size.length < 2) return "What it sees is not recorded.";
-  const { y0, x0, y1, x1 } = fieldBox(field, [row, column], inputSize);
-  const cut = y0 < 0 || x0 < 0 || y1 > inputSize[0] || x1 > inputSize[1];
+  const whole = fieldBox(field, [row, column], inputSize);
+  const { y0, x0, y1, x1 } = seenBox(field, [row, column], inputSize);
+  if (y0 >= y1 || x0 >= x1) return "It sees nothing of the picture, only what is padded.";
+  const cut = y1 - y0 < whole.y1 - whole.y0 || x1 - x0 < whole.x1 - whole.x0;
   const span = (from: number, to: number): string => `${number(from)}–${number(to - 1)}`;
-  return `It sees rows ${span(y0, y1)}, columns ${span(x0, x1)} of the picture${cut ? ", cut at the border" : ""}.`;
+  const more = cut ? `; its field of ${times(...field.size)} is cut at the border` : "";
+  return `It sees rows ${span(y0, y1)}, columns ${span(x0, x1)} of the picture${more}.`;
 }

@@ -1,6 +1,6 @@
 // The magnitudes of a layer at a glance: one bar for each filter that is shown, in the order of the grid.
 import { h, sizeCanvas } from "../../lib/dom";
-import type { FilterData } from "../../lib/filterdata";
+import { type FilterData, printedScale } from "../../lib/filterdata";
 import { number } from "../../lib/format";
 
 const HEIGHT = 36;
@@ -33,7 +33,7 @@ export class NormStrip {
     this.#order = order;
     this.#largest = largest;
     this.#chosen = chosen;
-    const text = `L2 norms of ${order.length} filters in the order of the grid; the largest is ${number(largest)}`;
+    const text = `L2 norms of ${order.length} filters in the order of the grid; the largest is ${number(printedScale(largest))}`;
     this.el.setAttribute("aria-label", text);
     this.#draw();
   }

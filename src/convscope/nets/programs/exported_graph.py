@@ -14,10 +14,10 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
 from convscope.errors import InputError
-from convscope.nets import operators
-from convscope.nets.frames import Frame, frames_of
-from convscope.nets.program import Attribute, Body, Part, Step, Value, can_run, with_done
-from convscope.nets.rebuilt import IMAGE, Own, as_layer, as_parameter, called
+from convscope.nets.programs import operators
+from convscope.nets.programs.frames import Frame, frames_of
+from convscope.nets.programs.program import Attribute, Body, Part, Step, Value, can_run, with_done
+from convscope.nets.programs.rebuilt import IMAGE, Own, as_layer, as_parameter, called
 
 WAY_OUT: Final = "give the torch.nn.Module it was exported from"
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from convscope.nets import operators
-from convscope.nets.script_values import ALWAYS, KINDS, PLAIN, plain
+from convscope.nets.programs import operators
+from convscope.nets.programs.script_values import ALWAYS, KINDS, PLAIN, plain
 
 _CALL: Final = "convscope::call"
 _SCHEMA: Final = re.compile(r"([\w:]+?)(?:\.(\w+))?\((.*)\) -> (.*)", re.DOTALL)

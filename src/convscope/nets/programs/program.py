@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._ops import HigherOrderOperator, OpOverload
 
-from convscope.nets import operators
+from convscope.nets.programs import operators
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 
 from convscope.errors import InputError
-from convscope.nets import operators
-from convscope.nets.script_graph import Block, Instruction
-from convscope.nets.script_values import convert, is_instance
+from convscope.nets.programs import operators
+from convscope.nets.programs.script_graph import Block, Instruction
+from convscope.nets.programs.script_values import convert, is_instance
 
 Values = dict[str, Any]
 

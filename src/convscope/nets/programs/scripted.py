@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import FormatError, InputError, NotFoundError
-from convscope.nets.rebuilt import as_parameter, called
-from convscope.nets.script_graph import Reader, constants_of
-from convscope.nets.script_layers import Frozen, buffers, children, layer_of, parameters, qualified
-from convscope.nets.script_run import ScriptPart, is_forward
+from convscope.nets.programs.rebuilt import as_parameter, called
+from convscope.nets.programs.script_graph import Reader, constants_of
+from convscope.nets.programs.script_layers import Frozen, buffers, children, layer_of, parameters, qualified
+from convscope.nets.programs.script_run import ScriptPart, is_forward
 
 _LARGEST_TEXT: Final = 1 << 26
 """Bytes of source in a file that are read at most; that of ResNet-152 is 0.5 MB."""

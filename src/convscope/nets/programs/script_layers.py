@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 
-from convscope.nets import operators
-from convscope.nets.rebuilt import IMAGE, Own, as_layer, called
-from convscope.nets.script_graph import Block, Instruction, find_operator
-from convscope.nets.script_run import ScriptPart, is_forward
+from convscope.nets.programs import operators
+from convscope.nets.programs.rebuilt import IMAGE, Own, as_layer, called
+from convscope.nets.programs.script_graph import Block, Instruction, find_operator
+from convscope.nets.programs.script_run import ScriptPart, is_forward
 
 _WITH_WEIGHTS: Final = {
     "conv1d": "torch.nn.modules.conv.Conv1d",

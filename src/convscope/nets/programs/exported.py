@@ -5,7 +5,7 @@ built again: an ordinary :class:`torch.nn.Module` whose children have the origin
 where one does the same, and call torch functions otherwise. It runs in Python, so hooks and observers see everything.
 
 A program is a list of torch operators and runs when it is used, as any network; operators that read or write files are
-refused. *Reading* a file is another matter: see :mod:`convscope.nets.exported_file`.
+refused. *Reading* a file is another matter: see :mod:`convscope.nets.programs.exported_file`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from torch.fx import GraphModule, Node
 from torch.utils import _pytree as pytree
 
 from convscope.errors import InputError
-from convscope.nets.exported_file import read_program
-from convscope.nets.exported_graph import WAY_OUT, Builder, Source, refuse_changes
-from convscope.nets.program import Part
+from convscope.nets.programs.exported_file import read_program
+from convscope.nets.programs.exported_graph import WAY_OUT, Builder, Source, refuse_changes
+from convscope.nets.programs.program import Part
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def load_exported(path: str | Path) -> Program:
     NotFoundError
         If there is no such file.
     FormatError
-        If the file is damaged, or if reading it would run code: see :mod:`convscope.nets.exported_file`.
+        If the file is damaged, or if reading it would run code: see :mod:`convscope.nets.programs.exported_file`.
     InputError
         As :func:`from_exported`.
     """

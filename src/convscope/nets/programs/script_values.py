@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from convscope.nets.operators import dtype_number, dtype_of
+from convscope.nets.programs.operators import dtype_number, dtype_of
 
 
 def _set_item(container: Any, key: Any, value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Whole programs as networks: those of ``torch.export``, and TorchScript, both read into ordinary modules."""
