@@ -19,7 +19,19 @@ from convscope.summary import Summary
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
-VIEWS = ("Scalars", "Histograms", "Images", "Confusion", "PR and ROC", "Filters", "Layers", "Embedding", "Volume")
+VIEWS = (
+    "Scalars",
+    "Histograms",
+    "Images",
+    "Confusion",
+    "PR and ROC",
+    "Network",
+    "Filters",
+    "Feature maps",
+    "Layers",
+    "Embedding",
+    "Volume",
+)
 
 
 @pytest.fixture(scope="module")
