@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect
 from torch import nn
 
-import browser as finder
 from browser_pages import WAIT, until
 from convscope import Model, SummaryWriter
 from convscope.jobs.live import LiveModel
@@ -61,16 +60,6 @@ def a_network() -> LiveModel:
     how = Preprocessing(16, (16, 16))
     classes = ["crane", "drake", "finch", "heron", "robin"]
     return LiveModel(Model(net, input_shape=(3, 16, 16), preprocessing=how, name="small"), classes=classes)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = finder.find()
-    assert path, "no Chromium was found; scripts/browser.py installs one"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(finder.FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
