@@ -175,8 +175,24 @@ def survey(networks: Iterator[tuple[str, Builder, int]]) -> Iterator[Row]:
         gc.collect()
 
 
+INTRODUCTION = """# Networks that were looked into
+
+Made by `make survey` from the classification networks of torchvision {torchvision} and the smaller ConvNets of
+timm {timm} (torch {torch}), all with random weights. A row says that layers were found, that the activations of
+all modules were bit for bit those that plain hooks see, and that the receptive fields that were checked (of the
+first, the middle and the last module whose field is not the whole image) are exactly where gradients land.
+"Functions" are the layers that are functions; "local" those that do not see the whole image; then why the
+others do. Fields of networks of more than 150 million parameters were not checked.
+
+"""
+
+
 def markdown(rows: list[Row]) -> str:
-    """Return the table."""
+    """Return the page with the table."""
+    import timm
+    import torchvision
+
+    versions = {"torchvision": torchvision.__version__, "timm": timm.__version__, "torch": torch.__version__}
     good = [row for row in rows if not row.problem]
     lines = [
         "| network | input | parameters | layers | functions | local fields | whole image, because | fields checked |",
@@ -189,7 +205,8 @@ def markdown(rows: list[Row]) -> str:
             size = f"{row.parameters / 1e6:.1f} M"
             cells = (row.name, row.size, size, row.layers, row.functions, row.local, row.reasons, row.checked)
             lines.append(f"| {' | '.join(map(str, cells))} |")
-    return f"{len(good)} of {len(rows)} networks.\n\n" + "\n".join(lines) + "\n"
+    head = INTRODUCTION.format(**versions)
+    return f"{head}{len(good)} of {len(rows)} networks.\n\n" + "\n".join(lines) + "\n"
 
 
 def main() -> None:
