@@ -27,6 +27,7 @@ SOURCES = (
     "svelte.config.js",
     "tsconfig.json",
     "vite.config.ts",
+    "vite.export.config.ts",
 )
 
 

@@ -44,8 +44,10 @@ PAGES: Final = {
     "filters-compare": "#/filters?run=mnist/training&with=mnist/training&layer=conv1&at=0",
     "maps": "#/maps?run=alexnet",
     "map": "#/maps?run=alexnet&tag=features.3+@+cat+(5)&ch=12&after=1&overlay=0.8",
+    "network-layers": "#/network?run=alexnet&show=layers",
     "layer": "#/layer?run=alexnet&tag=features.6",
     "channel": "#/layer?run=alexnet&tag=features.6&ch=0",
+    "audit": "#/audit?run=alexnet",
     "embedding": "#/embedding",
     "volume": "#/volume?run=alexnet",
 }

@@ -1,9 +1,11 @@
-"""The page of a network in a real Chromium: the graph, what opens and closes, the table, links, keyboard."""
+"""The page of a network in a real Chromium: graph, table, searched layers, class search, links, keyboard."""
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 from torch import nn
 
-from browser_pages import open_view, ready, settled, until
+import searched_run
+from browser_pages import ink, open_view, ready, settled, until
 from convscope import Model, SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.maps import FeatureMaps, maps_tag
@@ -73,6 +76,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
                 weight = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
                 writer.add(examine_filters(weight, layer="stem"), "stem")
                 writer.add(FeatureMaps(np.ones((4, 16, 16)), layer="stem"), maps_tag("stem", "a.png"))
+    with SummaryWriter(logdir / "searched") as writer:  # its architecture is not recorded
+        searched_run.write_search(writer)
+    with SummaryWriter(logdir / "unlabelled") as writer:
+        writer.add(searched_run.layer_summary("stem", labels=False, projected=False))
     with serve(logdir, port=0) as running:
         yield running
 
@@ -258,3 +265,154 @@ def test_on_a_phone_the_panel_comes_first_and_nothing_scrolls_sideways(
     assert page.evaluate(before, handles), "the keyboard goes as the eye does"
     page.set_viewport_size({"width": 1280, "height": 700})
     expect(page.locator(".with-panel > :last-child")).to_have_attribute("aria-label", "Chosen layer")
+
+
+def rows(page: Page) -> Locator:
+    return page.get_by_test_id("layer-row")
+
+
+def test_layers_are_shown_with_samples_also_without_an_architecture(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/network?run=searched")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Networknet")
+    expect(page.get_by_role("button", name="Graph")).to_have_count(0)
+    expect(rows(page)).to_have_count(3)
+    stem = page.get_by_role("article", name="stem")
+    stem.scroll_into_view_if_needed()  # a row fetches its numbers when it is seen
+    for text in ("Conv2d", "12 channels", "sees 3 × 3 px", "40 images", "1 dead", "deconvnet0.60", "gradient0.50"):
+        expect(stem).to_contain_text(text)
+    expect(stem.get_by_role("link", name=re.compile(r"^channel \d+ of stem: strongest patch$"))).to_have_count(8)
+    assert ink(page, "[aria-label='stem'] canvas") > 5
+    facts = page.locator("main dl").first
+    expect(facts).to_contain_text("72")
+    page.get_by_label("Pictures").select_option("gradient")
+    page.wait_for_url("**picture=gradient*")
+    expect(stem.get_by_role("link", name=re.compile("gradient projection"))).to_have_count(8)
+    stem.get_by_role("link", name=re.compile("^channel")).first.click()
+    page.wait_for_url(re.compile(r"#/layer\?run=searched&tag=stem&ch=\d+$"))
+
+
+def test_layers_stand_in_the_order_of_the_network(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/network?run=searched")
+    # Without an architecture: as they were recorded, the deepest first.
+    expect(rows(page).get_by_role("heading")).to_have_text(["stages.1", "stages.0", "stem"])
+    page.get_by_role("searchbox").fill("stages")
+    expect(rows(page)).to_have_count(2)
+    page.goto("about:blank")
+    open_view(page, server, "#/network?run=small&show=layers")
+    expect(page.get_by_test_id("empty")).to_contain_text("convscope inspect MODEL IMAGES -o RUN")
+    page.get_by_role("button", name="Table").click()
+    expect(page.get_by_role("table", name="Layers in the order in which they are executed")).to_be_visible()
+
+
+def test_a_curve_shows_at_which_depth_pictures_stop_being_about_the_channel(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/network?run=searched")
+    curve = page.get_by_role("region", name="Figures of proof over the layers")
+    expect(curve.locator("svg .median")).to_have_count(2)
+    expect(curve.locator("svg .band")).to_have_count(2)
+    table = page.get_by_role("table", name="Specificity over the layers")
+    expect(table.get_by_role("row")).to_have_count(7)
+    expect(table.get_by_role("row").filter(has_text="stages.1").filter(has_text="gradient")).to_contain_text("0.1")
+    curve.get_by_role("button", name="Deletion").click()
+    page.wait_for_url("**proof=deletion*")
+    expect(curve.locator("svg .beside")).to_have_count(2)
+    expect(page.get_by_role("table", name="Deletion over the layers").get_by_role("row")).to_have_count(13)
+    plot = curve.locator("svg")
+    place = settled(plot)
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + 60)
+    expect(page.get_by_role("tooltip")).to_contain_text("stages.0")
+    page.goto("about:blank")
+    open_view(page, server, "#/network?run=unlabelled")
+    expect(rows(page)).to_have_count(1)
+    expect(curve).to_be_hidden()
+
+
+def test_layers_fill_while_the_search_runs(page: Page, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "net") as writer, serve(tmp_path, port=0) as running:
+        writer.add(searched_run.layer_summary("stem", seen=10, projected=False))
+        writer.flush()
+        open_view(page, running, "#/network?show=layers")
+        expect(rows(page)).to_contain_text("10 of 40 images")
+        expect(rows(page)).to_contain_text("1 dead so far")
+        expect(page.get_by_role("progressbar", name="Images searched")).to_have_attribute("aria-valuenow", "25")
+        link = page.get_by_role("article", name="stem").get_by_role("link", name=re.compile("^channel")).first
+        link.focus()
+        writer.add(searched_run.layer_summary("stem"))
+        writer.add(searched_run.layer_summary("stages.0"))
+        writer.flush()
+        expect(rows(page)).to_have_count(2)
+        expect(page.get_by_role("article", name="stem")).to_contain_text("deconvnet")
+        expect(page.get_by_role("progressbar")).to_have_count(0)
+        expect(link).to_be_focused()
+
+
+def test_channels_of_a_class_are_found_in_all_layers(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/network?run=searched&show=classes")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "names=label" in request.url else None)
+    field = page.get_by_role("combobox", name="Find channels whose top images contain a class")
+    field.press_sequentially("dog")
+    options = page.get_by_role("option")
+    expect(options).to_have_text(["dog", "hot dog", "dogfish"])
+    assert not asked, "the classes of the pictures are fetched when they are asked for"
+    field.press("ArrowDown")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    field.press("Enter")
+    page.wait_for_url("**class=dog*")
+    wanted = {layer: labels_of(layer) == 0 for layer in searched_run.LAYERS}
+    for layer, is_dog in wanted.items():
+        of = is_dog.sum(1)
+        group = page.locator(".class-hits").filter(has=page.get_by_role("link", name=layer, exact=True))
+        expect(group).to_contain_text(f"{(of > 0).sum()} of {len(of)} channels")
+        best = min(range(len(of)), key=lambda c: (-of[c], is_dog[c].argmax(), c))
+        chip = group.get_by_role("link", name=re.compile("^channel")).first
+        expect(chip).to_have_attribute("aria-label", re.compile(f"^channel {best} of {layer}: {of[best]} of 9,"))
+    assert ink(page, ".class-chip canvas") > 5
+    page.get_by_role("button", name="part of a word · 1 class").click()
+    page.wait_for_url("**tier=part*")
+    expect(page.locator(".class-status")).to_contain_text("“dogfish”")
+    page.locator(".class-chip").first.click()
+    page.wait_for_url(re.compile(r"#/layer\?run=searched&tag=[\w.]+&ch=\d+$"))
+
+
+def labels_of(layer: str) -> np.ndarray:
+    """The classes of the pictures of each channel."""
+    return searched_run.LABELS[searched_run.top_k(layer).image]
+
+
+def test_a_class_that_is_not_there_and_pictures_without_classes_are_named(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/network?run=searched&show=classes&class=zebra")
+    expect(page.get_by_role("status").filter(has_text="No class “zebra” among the 5 classes.")).to_be_visible()
+    page.goto("about:blank")
+    open_view(page, server, "#/network?run=searched&show=classes&class=%3Cb%3Eboat%3C/b%3E")
+    expect(page.locator(".class-status")).to_contain_text("<b>boat</b>")
+    expect(page.locator("main b b")).to_have_count(0)
+    page.goto("about:blank")
+    open_view(page, server, "#/network?run=unlabelled&show=classes&class=dog")
+    expect(page.get_by_test_id("empty")).to_contain_text("convscope inspect MODEL IMAGES -o RUN")
+
+
+def test_layers_and_classes_fit_a_phone(page: Page, server: RunningServer) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    fits = "['html', 'main'].every(n => ((e) => e.scrollWidth <= e.clientWidth)(document.querySelector(n)))"
+    for address in ("searched", "searched&show=classes&class=dog"):
+        page.goto("about:blank")
+        open_view(page, server, f"#/network?run={address}")
+        settled(page.locator(".searched"))
+        until(page, lambda: bool(page.evaluate(fits)), f"{address}, no wider than the screen,")
+
+
+@pytest.mark.parametrize("page", [("net::ERR_",)], indirect=True)
+def test_a_page_whose_code_could_not_be_fetched_comes_when_the_server_is_back(page: Page, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "net") as writer:
+        searched_run.write_search(writer)
+    first = serve(tmp_path, port=0)
+    open_view(page, first, "#/audit")
+    first.stop()
+    expect(page.get_by_test_id("status")).not_to_contain_text("updated")
+    page.get_by_role("link", name="Network", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="This could not be loaded")).to_be_visible()
+    expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
+    again: list[RunningServer] = []
+    threading.Timer(0.2, lambda: again.append(serve(tmp_path, port=first.port))).start()
+    expect(rows(page)).to_have_count(3)
+    again[0].stop()

@@ -96,19 +96,24 @@ def astray():
 
 def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "mynet.py").write_text(NET)
-    done = convscope("inspect", "mynet:build", photos, "-o", tmp_path / "run", "--top", 2, PYTHONPATH=str(tmp_path))
+    asked = ("-o", tmp_path / "run", "--top", 2, "--rules", "deconvnet, guided_backprop")
+    done = convscope("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
+    assert "10 channels of 2 layers, deconvnet, guided_backprop" in done.stdout
     assert "notes.jpg" in done.stdout
     run = Run(tmp_path / "run")
     assert [entry.tag for entry in run.entries("topk")][-2:] == ["0", "2"]
     found = run.record(run.entries("topk", "2")[-1])
     assert found.meta["complete"]
-    assert found.meta["rule_report"].startswith("2 of 2 ReLUs ruled")
+    assert found.meta["rule_reports"]["deconvnet"].startswith("2 of 2 ReLUs ruled")
     arrays = found.arrays()
     assert arrays["value"].shape == (6, 2)
     np.testing.assert_allclose(arrays["recomputed"], arrays["value"], rtol=1e-4, atol=1e-6)
+    assert set(found.pictures) == {"patch", "map", "deconvnet", "guided_backprop"}
+    assert arrays["proof"].shape == (2, 6, 2, 5)
     assert run.entries("filters")
     assert run.entries("volume")
+    assert run.record(run.entries("audit")[-1]).meta["layers"] == ["0", "2"]
 
 
 def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
@@ -151,7 +156,13 @@ def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
         (["inspect", "mynet:build", "{tmp}/empty", "-o", "{tmp}/run"], "empty"),
         (["inspect", "mynet:build", "{tmp}/texts", "-o", "{tmp}/run"], "texts"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--layers", "00"], "no layer '00'"),
-        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--rule", "deconv"], "did you mean 'deconvnet'?"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--rules", "deconv"], "did you mean 'deconvnet'?"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--rules", ","], "no rule was given"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--rules", "gradient,gradient"], "named twice"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--mode", "mpa"], "did you mean 'map'?"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--lrn", "none"], "no treatment of LRN 'none'"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--score", "sum"], "no score 'sum'"),
+        (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--proofs", "-1"], "--proofs"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--device", "cuda:99"], "cuda:99"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/run", "--weights", "{tmp}/none.npz"], "none.npz"),
         (["inspect", "mynet:build", "{photos}", "-o", "{tmp}/file"], "file"),
@@ -276,8 +287,10 @@ def everything_in(run: Path) -> dict[tuple[str, str], list[dict[str, bytes]]]:
     found: dict[tuple[str, str], list[dict[str, bytes]]] = {}
     opened = Run(run)
     for entry in opened.entries():
-        arrays = opened.record(entry).arrays()
-        found.setdefault((entry.kind, entry.tag), []).append({n: np.asarray(a).tobytes() for n, a in arrays.items()})
+        record = opened.record(entry)
+        arrays = {name: np.asarray(array).tobytes() for name, array in record.arrays().items()}
+        sheets = {file: record.picture_bytes(file) for plan in record.pictures.values() for file in plan["files"]}
+        found.setdefault((entry.kind, entry.tag), []).append(arrays | sheets)
     return found
 
 

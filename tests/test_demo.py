@@ -50,7 +50,7 @@ def test_the_channels_are_complete_and_true_to_the_search(small_demo: Path) -> N
         found = arrays["image"] >= 0
         np.testing.assert_allclose(arrays["recomputed"][found], arrays["value"][found], rtol=1e-4, atol=1e-6)
         assert record.meta["mismatches"] == 0
-        assert {"patch", "projection"} <= set(record.pictures)
+        assert {"patch", "map", "deconvnet", "guided_backprop"} <= set(record.pictures)
 
 
 def test_tsne_was_recorded_on_its_way_and_keeps_classes_together(small_demo: Path) -> None:

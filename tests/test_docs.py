@@ -21,9 +21,16 @@ MODULES = [
     "embed.neighbours",
     "embed.pca",
     "embed.tsne",
+    "inspect.attribution",
     "inspect.patches",
+    "inspect.scores",
     "inspect.volume",
     "nets.crops",
+    "nets.methods",
+    "nets.occlusion",
+    "view.html",
+    "view.packing",
+    "view.selection",
     "view.server",
 ]
 

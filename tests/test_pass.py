@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +17,8 @@ import numpy as np
 import pytest
 
 from convscope.errors import ConvscopeError, FormatError, InputError, StorageError
-from convscope.scale.local import InProcess, ProcessPool, run_pass
+from convscope.scale import local
+from convscope.scale.local import InProcess, ProcessPool, ReadAhead, ahead, run_pass
 from convscope.scale.plan import Checkpoint, Plan, Shard
 
 State = dict[str, np.ndarray]
@@ -42,6 +49,58 @@ class _DiesOnce:
         return work(shard)
 
 
+class _Slow:
+    """Work that takes a while and tells which process did it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, shard: Shard) -> State:
+        (self.folder / str(os.getpid())).touch()
+        time.sleep(0.05)
+        return work(shard)
+
+
+def make_slow(folder: Path) -> _Slow:
+    return _Slow(folder)
+
+
+def go_slowly(folder: Path) -> State:
+    """Work through the plan with two workers; what the driver does that is killed."""
+    pool = ProcessPool(partial(make_slow, folder / "workers"), 2)
+    path = folder / "state"
+    return run_pass(PLAN, pool, merge, to_arrays=dict, from_arrays=dict, checkpoint=path, every=1)
+
+
+def make_trouble() -> partial:
+    raise ModuleNotFoundError("No module named 'mine'")
+
+
+def make_dead() -> partial:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return partial(work)
+
+
+class _Reader:
+    """Work in two stages that notes what is read; piece 30 cannot be."""
+
+    def __init__(self) -> None:
+        self.read_so_far: list[Shard] = []
+
+    def pieces(self, shard: Shard) -> list[Shard]:
+        return [(start, min(start + 2, shard[1])) for start in range(*shard, 2)]
+
+    def read(self, piece: Shard) -> Shard:
+        self.read_so_far.append(piece)
+        if piece[0] == 30 and piece[1] == 32:
+            raise FormatError("piece 30 is damaged")
+        return piece
+
+    def look(self, shard: Shard, parts) -> State:  # type: ignore[no-untyped-def]
+        assert list(parts) == self.pieces(shard)
+        return work(shard)
+
+
 def _identical(a: State, b: State) -> bool:
     return a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
 
@@ -60,6 +119,102 @@ def test_engines_agree_to_the_last_bit_even_when_a_worker_is_killed(tmp_path: Pa
     factory = partial(_DiesOnce, tmp_path / "died")
     assert _identical(run_pass(PLAN, ProcessPool(factory, 2), merge), TRUTH)
     assert (tmp_path / "died").exists()
+
+
+def test_a_killed_driver_leaves_no_workers_and_a_pass_that_resumes(tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    code = f"from pathlib import Path; import test_pass; test_pass.go_slowly(Path({str(tmp_path)!r}))"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    )
+    _wait_until((tmp_path / "state").exists)
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    workers = [int(path.name) for path in (tmp_path / "workers").iterdir()]
+    assert workers
+    _wait_until(lambda: not any(_alive(worker) for worker in workers))
+    assert 0 < Checkpoint(tmp_path / "state").load(PLAN)[0] < len(PLAN.shards)
+    resumed = run_pass(
+        PLAN, InProcess(work), merge, to_arrays=dict, from_arrays=dict, checkpoint=tmp_path / "state", every=1
+    )
+    assert _identical(resumed, TRUTH)
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process runs: one that has ended and nobody waited for does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_workers_that_cannot_begin_are_told_of() -> None:
+    with pytest.raises(ConvscopeError, match=r"cannot load what it was sent .*No module named 'mine'.*in a module"):
+        run_pass(PLAN, ProcessPool(make_trouble, 1), merge)
+
+
+def test_workers_that_always_die_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_RESTARTS", 1)
+    with pytest.raises(ConvscopeError, match=r"died 2 times in a row, 13 shards are not done.*__main__"):
+        run_pass(PLAN, ProcessPool(make_dead, 1), merge)
+
+
+def test_a_slow_shard_holds_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states that wait for it stay few."""
+    given: list[Shard] = []
+    out_by_then: list[int] = []
+
+    class Pool:
+        def submit(self, do) -> Future:  # type: ignore[no-untyped-def]
+            given.append(do.args[0])
+            future: Future = Future()
+            if len(given) > 1:
+                future.set_result(work(given[-1]))
+            return future
+
+        def shutdown(self, **_: object) -> None:
+            pass
+
+    def wait(running, return_when: str):  # type: ignore[no-untyped-def]
+        if not any(future.done() for future in running):
+            out_by_then.append(len(given))
+            next(iter(running)).set_result(work(given[0]))
+        return {future for future in running if future.done()}, None
+
+    monkeypatch.setattr(local, "ProcessPoolExecutor", lambda *_: Pool())
+    monkeypatch.setattr(local, "wait", wait)
+    assert _identical(run_pass(PLAN, ProcessPool(make_work, 2), merge), TRUTH)
+    assert out_by_then == [9], "the slow one, and four for each worker"
+
+
+def test_what_is_read_ahead_is_the_same_and_errors_come_in_order() -> None:
+    plan = Plan.of(29, 4)
+    reader = _Reader()
+    found = run_pass(plan, ReadAhead(reader), merge)
+    assert _identical(found, run_pass(plan, InProcess(work), merge))
+    assert reader.read_so_far == [piece for shard in plan.shards for piece in reader.pieces(shard)]
+    steps: list[int] = []
+    with pytest.raises(FormatError, match="piece 30 is damaged"):
+        run_pass(PLAN, ReadAhead(_Reader()), merge, progress=lambda done, _: steps.append(done))
+    assert steps[-1] == 28
+
+
+def test_reading_ahead_ends_with_who_reads() -> None:
+    asked: list[int] = []
+    parts = ahead(lambda n: asked.append(n) or n, range(100), 3)
+    assert [next(parts), next(parts)] == [0, 1]
+    parts.close()
+    assert asked[-1] <= 4
+    assert list(ahead(lambda n: n, [], 3)) == []
+    assert not any("convscope-read" in thread.name for thread in threading.enumerate())
 
 
 def test_shards_that_come_out_of_order_are_merged_in_order() -> None:

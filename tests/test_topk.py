@@ -14,24 +14,29 @@ from torch import nn
 from torch.nn import functional as fn
 
 from convscope.errors import InputError, NotFoundError
-from convscope.inspect import topk
-from convscope.inspect.topk import EDGES, ChannelTopK, TopK, patches
+from convscope.inspect import topk_state
+from convscope.inspect.topk import TopK, patches
+from convscope.inspect.topk_state import EDGES, ChannelTopK
 from convscope.nets import search
 from convscope.nets.data import ArrayImages
 from convscope.nets.torch import Model
-from convscope.scale.local import InProcess, ProcessPool, run_pass
-from convscope.scale.plan import Plan
+from search_support import Net, network, noise
 
-TABLES = ("value", "image", "position", "images", "count", "max", "positive", "histogram")
+ROUNDED = {"mean", "m2"}
 
 
-def _state(maps: np.ndarray, first: int, k: int) -> ChannelTopK:
-    return search.reduced(torch.from_numpy(maps), first, topk.empty(maps.shape[1], k))
+def _state(maps: np.ndarray, first: int, k: int, score: str = "max", per_image: int = 1) -> ChannelTopK:
+    """The state after some images: each third one is of no known class, each second one is in the sample."""
+    numbers = np.arange(first, first + len(maps))
+    batch = search.Batch(first, np.where(numbers % 3, numbers % 4, -1).astype(np.int32), numbers[numbers % 2 == 0])
+    return search.reduced(torch.from_numpy(maps), batch, topk_state.empty(maps.shape[1], k, score), score, per_image)
 
 
 def _same(a: ChannelTopK, b: ChannelTopK) -> None:
-    for name in TABLES:
-        assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
+    mine, other = a.to_arrays(), b.to_arrays()
+    assert mine.keys() == other.keys()
+    for name in mine.keys() - ROUNDED:
+        assert mine[name].tobytes() == other[name].tobytes(), name
     np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(a.m2, b.m2, rtol=1e-6, atol=1e-6)
 
@@ -42,10 +47,11 @@ def parts(draw: st.DrawFn) -> tuple[list[ChannelTopK], ChannelTopK]:
     sizes = draw(st.lists(st.integers(1, 5), min_size=3, max_size=3))
     k = draw(st.integers(1, 6))
     seed = draw(st.integers(0, 2**16))
-    maps = np.random.default_rng(seed).integers(-2, 3, (sum(sizes), 2, 2, 3)).astype(np.float32)
+    asked = draw(st.sampled_from([("max", 1), ("max", 3), ("max", 9), ("mean", 1)]))
+    maps = np.random.default_rng(seed).integers(-2, 3, (sum(sizes), 2, 2, 4)).astype(np.float32)
     starts = np.cumsum([0, *sizes])
-    states = [_state(maps[a:b], int(a), k) for a, b in pairwise(starts)]
-    return states, _state(maps, 0, k)
+    states = [_state(maps[a:b], int(a), k, *asked) for a, b in pairwise(starts)]
+    return states, _state(maps, 0, k, *asked)
 
 
 @given(parts())
@@ -55,12 +61,15 @@ def test_merge_is_associative_commutative_and_order_free(case: tuple[list[Channe
     _same(a.merge(b).merge(c), a.merge(b.merge(c)))
     _same(a.merge(b), b.merge(a))
     _same(c.merge(a).merge(b), whole)
-    _same(topk.merge(topk.empty(2, a.value.shape[1]), a), a)
+    nothing = topk_state.empty(2, a.value.shape[1], "max" if a.activation is None else "mean")
+    _same(nothing.merge(a), a)
+    _same(a.merge(nothing), a)
+    _same(ChannelTopK.from_arrays(whole.to_arrays()), whole)
 
 
 def test_states_of_different_shapes_do_not_merge() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\) and \(2, 4\)"):
-        topk.merge(topk.empty(2, 3), topk.empty(2, 4))
+        topk_state.merge(topk_state.empty(2, 3), topk_state.empty(2, 4))
 
 
 def test_nan_never_enters_and_missing_images_are_said() -> None:
@@ -72,42 +81,11 @@ def test_nan_never_enters_and_missing_images_are_said() -> None:
     assert np.isnan(state.mean[0]), "a NaN is not hidden from the moments"
 
 
-class Net(nn.Module):
-    """ReLUs of every kind: a module, an in-place one, a functional one, none at all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Conv2d(1, 5, 3, padding=1)
-        self.relu = nn.ReLU()
-        self.b = nn.Conv2d(5, 4, 3, stride=2)
-        self.inplace = nn.ReLU(inplace=True)
-        self.c = nn.Conv2d(4, 3, 3)
-        self.d = nn.Conv2d(3, 3, 2)
-        self.e = nn.Conv2d(3, 2, 1)
-        self.fc = nn.Linear(2, 6)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.inplace(self.b(self.relu(self.a(x))))
-        x = fn.relu6(self.c(x) * 1)  # not directly consumed: a multiplication stands between
-        return self.fc(self.e(fn.relu_(self.d(x))).mean((2, 3)))
-
-
-def _network() -> Net:
-    torch.manual_seed(3)
-    return Net()
-
-
-def _images(count: int = 23) -> ArrayImages:
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 14, 13), np.uint8)
-    pixels[7] = pixels[3]  # equal scores
-    return ArrayImages(pixels, name="noise")
-
-
-def _plain(network: Net, images: ArrayImages) -> dict[str, np.ndarray]:
+def _plain(given: Net, images: ArrayImages) -> dict[str, np.ndarray]:
     """What each layer says to each image, in float64, after the ReLU that directly follows."""
     out: dict[str, np.ndarray] = {}
-    net = _network().double().eval()
-    net.load_state_dict({k: v.double() for k, v in network.state_dict().items()})
+    net = network().double().eval()
+    net.load_state_dict({k: v.double() for k, v in given.state_dict().items()})
     with torch.no_grad():
         x = torch.from_numpy(images.images(0, len(images))).double()
         a = fn.relu(fn.conv2d(x, net.a.weight, net.a.bias, padding=1))
@@ -138,10 +116,10 @@ def _check(top: TopK, maps: np.ndarray, k: int) -> None:
 
 
 def test_search_equals_a_plain_loop_in_float64() -> None:
-    network, images = _network(), _images()
-    model = Model(network, input_shape=(1, 14, 13))
+    net, images = network(), noise()
+    model = Model(net, input_shape=(1, 14, 13))
     tops = model.top_k(images, k=4, layers=["a", "b", "c", "d", "e", "fc"], batch_size=5, shard_size=10)
-    plain = _plain(network, images)
+    plain = _plain(net, images)
     for name, top in tops.items():
         _check(top, plain[name], 4)
         assert top.images_seen == top.images_total == 23, "the short last batch counts"
@@ -152,7 +130,7 @@ def test_search_equals_a_plain_loop_in_float64() -> None:
 
 def test_equal_scores_are_ordered_by_index() -> None:
     images = ArrayImages(np.full((12, 14, 13), 99, np.uint8))
-    top = Model(_network(), input_shape=(1, 14, 13)).top_k(images, k=5, layers=["a"], batch_size=3)["a"]
+    top = Model(network(), input_shape=(1, 14, 13)).top_k(images, k=5, layers=["a"], batch_size=3)["a"]
     assert (top.image == np.arange(5)).all()
 
 
@@ -177,7 +155,7 @@ def test_variance_under_a_large_mean(bias: float, dtype: torch.dtype) -> None:
     with torch.no_grad():
         network[0].weight.mul_(0.5)
         network[0].bias.copy_(torch.tensor([bias, 0.0, bias / 8]))
-    model, images = Model(network, input_shape=(1, 14, 13)), _images()
+    model, images = Model(network, input_shape=(1, 14, 13)), noise()
     top = model.top_k(images, batch_size=5)["0"]
     exact = model.activations(images.images(0, len(images)), "0").astype(np.float64)
     np.testing.assert_allclose(top.mean, exact.mean((0, 2, 3)), rtol=1e-6)
@@ -189,7 +167,7 @@ def test_sums_of_half_precision_do_not_overflow() -> None:
     with torch.no_grad():
         network[0].weight.zero_()
         network[0].bias.fill_(30_000)
-    top = Model(network, input_shape=(1, 14, 13)).top_k(_images())["0"]
+    top = Model(network, input_shape=(1, 14, 13)).top_k(noise())["0"]
     np.testing.assert_allclose(top.mean, 30_000)
     assert (top.variance == 0).all()
 
@@ -215,7 +193,7 @@ def test_only_a_relu_rectifies_a_layer(step, below: float | None, ceiling: float
 
     torch.manual_seed(0)
     model = Model(Functional(), input_shape=(1, 14, 13))
-    images = _images()
+    images = noise()
     plain = model.activations(images.images(0, len(images)), "a").astype(np.float64)
     seen = plain if below is None else plain.clip(below, ceiling)
     top = model.top_k(images)["a"]
@@ -223,56 +201,18 @@ def test_only_a_relu_rectifies_a_layer(step, below: float | None, ceiling: float
 
 
 def test_fewer_images_than_k() -> None:
-    top = Model(_network(), input_shape=(1, 14, 13)).top_k(_images(8).part(0, 3), k=5, layers=["b"])["b"]
+    top = Model(network(), input_shape=(1, 14, 13)).top_k(noise(8).part(0, 3), k=5, layers=["b"])["b"]
     assert (top.image[:, 3:] == -1).all()
     assert (top.value[:, 3:] == 0).all()
     assert (top.box[:, 3:] == 0).all()
     assert set(top.image[0, :3].tolist()) == {0, 1, 2}
 
 
-def _make_search() -> search.Search:
-    torch.set_num_threads(1)
-    model = Model(_network(), input_shape=(1, 14, 13))
-    return search.Search(model.network, _images(), model._taps(None), 4, 5)
-
-
-def test_bit_identical_in_process_in_a_pool_and_after_a_kill(tmp_path: Path) -> None:
-    threads = torch.get_num_threads()
-    try:
-        plan = Plan.of(23, 6)
-        here = run_pass(plan, InProcess(_make_search()), search.merge)
-        there = run_pass(plan, ProcessPool(_make_search, 2), search.merge)
-        model = Model(_network(), input_shape=(1, 14, 13))
-
-        def go(progress=None) -> dict[str, TopK]:  # type: ignore[no-untyped-def]
-            return model.top_k(
-                _images(), k=4, batch_size=5, shard_size=6, checkpoint=tmp_path / "c", every=1, progress=progress
-            )
-
-        def kill(done: int, total: int) -> None:
-            if done == 12:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            go(kill)
-        steps: list[int] = []
-        resumed = go(lambda done, _: steps.append(done))
-        assert steps == [18, 23]
-    finally:
-        torch.set_num_threads(threads)
-    for name, state in here.items():
-        for key, array in state.to_arrays().items():
-            assert array.tobytes() == there[name].to_arrays()[key].tobytes(), f"{name}/{key}"
-        assert state.value.tobytes() == resumed[name].value.tobytes()
-        assert state.image.tobytes() == resumed[name].image.tobytes()
-        assert (state.m2 / int(state.count)).tobytes() == resumed[name].variance.tobytes()
-
-
 def test_a_checkpoint_of_other_weights_is_refused(tmp_path: Path) -> None:
-    Model(_network(), input_shape=(1, 14, 13)).top_k(_images(), layers=["a"], checkpoint=tmp_path / "c")
+    Model(network(), input_shape=(1, 14, 13)).top_k(noise(), layers=["a"], checkpoint=tmp_path / "c")
     torch.manual_seed(4)
     with pytest.raises(InputError, match="network differs"):
-        Model(Net(), input_shape=(1, 14, 13)).top_k(_images(), layers=["a"], checkpoint=tmp_path / "c")
+        Model(Net(), input_shape=(1, 14, 13)).top_k(noise(), layers=["a"], checkpoint=tmp_path / "c")
 
 
 def test_published_results_grow() -> None:
@@ -281,16 +221,16 @@ def test_published_results_grow() -> None:
     def publish(tops: dict[str, TopK]) -> None:
         seen.append((tops["a"].images_seen, tops["a"].to_summary().meta["complete"]))
 
-    Model(_network(), input_shape=(1, 14, 13)).top_k(
-        _images(), layers=["a"], batch_size=5, shard_size=5, every=2, publish=publish
+    Model(network(), input_shape=(1, 14, 13)).top_k(
+        noise(), layers=["a"], batch_size=5, shard_size=5, every=2, publish=publish
     )
     assert seen == [(10, False), (20, False), (23, True)]
 
 
 def test_summary_has_what_the_format_asks_for() -> None:
-    images = _images()
+    images = noise()
     images.labels = np.arange(23, dtype=np.int32)
-    top = Model(_network(), input_shape=(1, 14, 13)).top_k(images, layers=["a"], k=3)["a"]
+    top = Model(network(), input_shape=(1, 14, 13)).top_k(images, layers=["a"], k=3)["a"]
     tiles = patches(top, images.display)
     assert tiles.shape == (5, 3, 3, 3, 1)
     summary = top.to_summary(step=7, patches=tiles, labels=images.labels, meta={"rule": "deconvnet"})
@@ -307,6 +247,16 @@ def test_summary_has_what_the_format_asks_for() -> None:
         "histogram": ("<i8", (5, len(EDGES) - 1)),
         "edges": ("<f4", (len(EDGES),)),
         "label": ("<i4", (5, 3)),
+        "selectivity": ("<f4", (5,)),
+        "class_top": ("<i4", (5, 8)),
+        "class_mean": ("<f4", (5, 8)),
+        "similar": ("<i4", (5, 8)),
+        "similarity": ("<f4", (5, 8)),
+    }
+    assert {name: summary.meta[name] for name in ("score", "tap", "per_image")} == {
+        "score": "max",
+        "tap": "after",
+        "per_image": 1,
     }
     assert summary.arrays["label"].tolist() == top.image.tolist()
     assert summary.meta["receptive_field"]["size"] == [3, 3]
@@ -318,10 +268,10 @@ def test_summary_has_what_the_format_asks_for() -> None:
 
 
 def test_bad_requests_are_answered() -> None:
-    model = Model(_network(), input_shape=(1, 14, 13))
+    model = Model(network(), input_shape=(1, 14, 13))
     with pytest.raises(NotFoundError, match="no layer 'aa' in Net; did you mean 'a'"):
-        model.top_k(_images(), layers=["aa"])
+        model.top_k(noise(), layers=["aa"])
     with pytest.raises(InputError, match="k is at least 1, got 0"):
-        model.top_k(_images(), k=0)
+        model.top_k(noise(), k=0)
     with pytest.raises(InputError, match=r"takes images \(1, 14, 13\), those of 'images' are \(1, 5, 5\)"):
         model.top_k(ArrayImages(np.zeros((2, 5, 5), np.uint8)))

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from convscope.recording import SummaryWriter
     from convscope.store import Logdir, Run
     from convscope.summary import Summary
+    from convscope.view.html import export
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ConvscopeError": "convscope.errors",
     "Embedding": "convscope.embed",
+    "export": "convscope.view.html",
     "Logdir": "convscope.store",
     "Model": "convscope.nets.torch",
     "Run": "convscope.store",
@@ -43,6 +45,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look names up
     "ConvscopeError",
     "Embedding",
+    "export",
     "Logdir",
     "Model",
     "Run",

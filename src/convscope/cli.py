@@ -164,9 +164,23 @@ def inspect(
     out_dir: Annotated[Path, typer.Option("-o", "--out", help="The run directory to write; new.")],
     layers: Annotated[str, typer.Option(help="Layers, separated by commas; all convolutions by default.")] = "",
     top: Annotated[int, typer.Option(help="Pictures per channel.", min=1, max=100)] = 9,
-    rule: Annotated[
-        str, typer.Option(help="Rule of the projections: deconvnet, guided_backprop, gradient, gradient_x_input.")
+    rules: Annotated[
+        str,
+        typer.Option(
+            help="Rules of the projections, separated by commas: deconvnet, guided_backprop, gradient, "
+            "gradient_x_input, integrated_gradients, grad_cam, occlusion."
+        ),
     ] = "deconvnet",
+    proofs: Annotated[
+        int, typer.Option(help="Check the projections of each channel's first so many pictures.", min=0)
+    ] = 1,
+    mode: Annotated[str, typer.Option(help="Project a channel's strongest activation (single) or its map.")] = "single",
+    lrn: Annotated[
+        str, typer.Option(help="Local response normalisation on the way back: constant, gradient or identity.")
+    ] = "constant",
+    score: Annotated[str, typer.Option(help="A picture's score: a channel's max activation in it, or mean.")] = "max",
+    top_maps: Annotated[bool, typer.Option(help="Write the activation maps of the channels' pictures.")] = True,
+    workers: Annotated[int, typer.Option(help="Processes that share the search.", min=1)] = 1,
     weights: Annotated[
         str | None, typer.Option(help="A file of weights (.safetensors, .npz, .pth), or: random.")
     ] = None,
@@ -189,12 +203,33 @@ def inspect(
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "torch", "looking inside a network") from error
 
-    chosen = [name.strip() for name in layers.split(",") if name.strip()] or None
-    question = Question(chosen, top, rule, weights, limit, device, shape_of(input_shape), maps, labels, names)
+    question = Question(
+        layers=names_in(layers) or None,
+        k=top,
+        rules=names_in(rules),
+        proofs=proofs,
+        score=score,
+        mode=mode,
+        lrn=lrn,
+        workers=workers,
+        top_maps=top_maps,
+        weights=weights,
+        limit=limit,
+        device=device,
+        input_shape=shape_of(input_shape),
+        maps=maps,
+        labels=labels,
+        names=names,
+    )
     with bars(out) as progress:
         report = inspect_folder(model, images, out_dir, question, lambda label: Bar(progress, label))
     for line in [*report, f"show it with: convscope view {out_dir}"]:
         out.print(plain(line), soft_wrap=True)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in a text that separates them by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def shape_of(text: str) -> tuple[int, int, int] | None:
@@ -276,6 +311,37 @@ def export_curves(
     found = curves(opened(), tag, run, points)
     count, rows = export_scalars(found, output, force=force)
     out.print(plain(f"{rows:,} points of {count:,} curves written to {output}"), soft_wrap=True)
+
+
+@app.command(name="export")
+def export_page(
+    run: Annotated[str, typer.Argument(help="A run directory, or one that holds runs; or its URL.")],
+    output: Annotated[Path, typer.Option("-o", "--out", help="The file to write: .html.")],
+    pages: Annotated[str, typer.Option(help="Pages: network,layer,filters,maps,…; all by default.")] = "",
+    layers: Annotated[str, typer.Option(help="Layers, separated by commas; all by default.")] = "",
+    channels: Annotated[str, typer.Option(help="Channels of the layer pages: 0-15,40; all by default.")] = "",
+    rules: Annotated[str, typer.Option(help="Rules of projections, separated by commas; all by default.")] = "",
+    step: Annotated[int | None, typer.Option(help="Of several steps, only the last up to this one.")] = None,
+    quality: Annotated[int | None, typer.Option(help="Compress WebP pictures anew, 1 to 100 (50 is small).")] = None,
+    max_mb: Annotated[float, typer.Option(help="The largest file that may be written, in megabytes.")] = 50.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write the pages of a run to one HTML file that opens anywhere, without a server."""
+    from convscope.store import Logdir
+    from convscope.view.html import check_target, compose, write
+    from convscope.view.selection import Choice, read_channels
+    from convscope.view.source import LogdirSource
+
+    check_target(output, force=force)
+    choice = Choice.of(
+        names_in(pages) or None, names_in(layers) or None, read_channels(channels), names_in(rules) or None, step
+    )
+    page, report = compose(LogdirSource(Logdir(run)), choice, max_mb, quality)
+    for problem in report.problems:
+        err.print(plain(problem), style="yellow", soft_wrap=True)
+    out.print(plain(f"{output} gets {report.sentence()}"), soft_wrap=True)
+    write(output, page, force=force)
+    out.print(plain(f"written; open it with a browser: {output}"), soft_wrap=True)
 
 
 @app.command()

@@ -19,6 +19,16 @@ import numpy.typing as npt
 from convscope.errors import InputError, not_found
 
 MAX_TAG_LENGTH: Final = 4096
+RULE_NAMES: Final = (
+    "deconvnet",
+    "guided_backprop",
+    "gradient",
+    "gradient_x_input",
+    "integrated_gradients",
+    "grad_cam",
+    "occlusion",
+)
+"""The rules of projections (``convscope.inspect.attribution.RULES``), each with a picture sheet of its own."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,22 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "variance": "(C,) float64",
                 "positive": "(C,) float64",
             },
-            ("patch", "projection"),
+            ("patch", "map", *RULE_NAMES),
+        ),
+        Kind(
+            "audit",
+            "record",
+            "audit",
+            {
+                "index": "(N,) int64",
+                "label": "(N,) int32",
+                "channels": "(N,) int32",
+                "first": "(N,) int32",
+                "layer_channels": "(N, L) int32",
+                "duplicate": "(P, 2) int32",
+                "likeness": "(P,) float32",
+            },
+            ("thumbnail",),
         ),
         Kind("embedding", "record", "embedding", {"label": "(N,) int32", "index": "(N,) int64"}, ("thumbnail",)),
         Kind("projection", "record", "embedding", {"points": "(N, 2) or (N, 3) float32"}),

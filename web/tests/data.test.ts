@@ -5,7 +5,6 @@ import { ago, count, duration, exact, number, percent, tick } from "../src/lib/f
 import { scaleToFit } from "../src/lib/frames";
 import { bucketsOf, resample } from "../src/lib/histogram";
 import { GrowingSeries } from "../src/lib/series";
-import { filterChannels, purity, sortChannels } from "../src/lib/topk";
 import { gridShape, visibleCells } from "../src/lib/virtual";
 import { arrange, contrast, shrink, valueAt } from "../src/lib/voxels";
 import type { RunInfo } from "../src/source/source";
@@ -94,35 +93,6 @@ describe("histograms", () => {
       expect(total).toBeCloseTo(10, 9);
     }
     expect([...resample(bucketsOf(data, 0), -1, 3, 4)]).toEqual([2, 4, 2, 2]);
-  });
-});
-
-describe("top-k", () => {
-  const labels = Int32Array.of(3, 1, 1, 2, 2, 2, -1, -1, -1);
-
-  it("finds the class most of the pictures share", () => {
-    expect(purity(labels, 0, 3)).toEqual({ label: 1, count: 2, of: 3 });
-    expect(purity(labels, 1, 3)).toEqual({ label: 2, count: 3, of: 3 });
-    expect(purity(labels, 2, 3)).toEqual({ label: -1, count: 0, of: 0 });
-  });
-
-  it("sorts with ties in layer order", () => {
-    const facts = {
-      max: Float64Array.of(1, 9, 9),
-      positive: Float64Array.of(0.5, 0.1, 0.9),
-      purity: [0, 1, 2].map((c) => purity(labels, c, 3)),
-    };
-    expect(sortChannels([0, 1, 2], "max", facts)).toEqual([1, 2, 0]);
-    expect(sortChannels([0, 1, 2], "sparsity", facts)).toEqual([1, 0, 2]);
-    expect(sortChannels([0, 1, 2], "purity", facts)).toEqual([1, 0, 2]);
-  });
-
-  it("filters by number or class", () => {
-    const names = (channel: number): string[] => [["dog"], ["cat"], ["1"]][channel];
-    expect(filterChannels(3, "DO", names)).toEqual([0]);
-    expect(filterChannels(3, "1", names)).toEqual([1, 2]);
-    expect(filterChannels(3, "#1", names)).toEqual([1]);
-    expect(filterChannels(3, "", names)).toEqual([0, 1, 2]);
   });
 });
 

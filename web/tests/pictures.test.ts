@@ -41,6 +41,21 @@ describe("insidePart", () => {
     expect(insidePart([0, 23, 10, 33], 0, [28, 28], [10, 10])).toEqual({ x: 0, y: 0, width: 0.5, height: 1 });
   });
 
+  it("cuts tiles that are shrunk in the same shares", () => {
+    const cut = { x: 0.75, y: 0, width: 0.25, height: 1 };
+    expect(insidePart([0, -150, 200, 50], 0, [224, 224], [96, 96])).toEqual(cut);
+    expect(insidePart([0, -150, 200, 50], 0, [224, 224], [96, 96], true)).toEqual(WHOLE);
+    expect(insidePart([0, 0, 0, 0], 0, [224, 224], [96, 96])).toEqual(WHOLE);
+  });
+
+  it("leaves out pixels of a shrunk tile that are mixed with what lies outside", () => {
+    const cut = insidePart([-66, 98, 97, 261], 0, [224, 224], [96, 96]);
+    expect([96 * cut.x, 96 * cut.y]).toEqual([0, 39]); // 66 of 163 pixels are 38.9 of 96
+    expect([96 * cut.width, 96 * cut.height]).toEqual([74, 57]); // 126 of 163 are 74.2
+    const thin = insidePart([-162, 0, 1, 163], 0, [224, 224], [96, 96]);
+    expect(96 * thin.height).toBeCloseTo(96 / 163); // no whole pixel: all there is
+  });
+
   it("keeps tiles that are not the box, and boxes that are wholly inside", () => {
     expect(insidePart([-60, -60, 100, 100], 0, [28, 28], [28, 28])).toEqual(WHOLE);
     expect(insidePart([1, 1, 11, 11], 0, [28, 28], [10, 10])).toEqual(WHOLE);

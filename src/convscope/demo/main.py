@@ -22,8 +22,9 @@ from convscope.demo.photographs import load_photographs
 from convscope.demo.stages import WORK, Ledger
 from convscope.demo.training import Recipe, save_weights, train
 from convscope.errors import DownloadError, InputError
+from convscope.jobs.channels import record_top_k
 from convscope.jobs.maps import record_maps
-from convscope.jobs.record import record_embedding, record_filters, record_top_k, record_volumes
+from convscope.jobs.record import record_embedding, record_filters, record_volumes
 from convscope.nets import zoo
 from convscope.nets.architectures import mnist
 from convscope.nets.download import Client, Network
@@ -41,15 +42,14 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "alexnet": ("alexnet",),
 }
 NETWORK: Final = "MNIST ConvNet"
+RULES: Final = ("deconvnet", "guided_backprop")
 VIEWS_OF_EACH: Final = 5
 """Of each photograph: the whole and four quarters."""
 MEGABYTE: Final = 1 << 20
 LABELS: Final = {
     "training": "training the MNIST ConvNet",
-    "channels": "searching the top 9 of every channel",
     "embedding": "t-SNE of the digits",
     "volumes": "stacking feature maps",
-    "alexnet": "looking inside AlexNet",
 }
 
 
@@ -234,9 +234,9 @@ class _Job:
                 model,
                 images,
                 writer,
+                rules=RULES,
                 checkpoint=self._ledger.work / "channels.checkpoint",
-                progress=self._bar(LABELS["channels"]),
-                project_progress=self._bar("projecting them back to pixels"),
+                bar=lambda label: self._bar(f"digits: {label}"),
             )
         return True
 
@@ -304,7 +304,7 @@ class _Job:
                 images,
                 writer,
                 k=self._scale.alexnet_top,
-                progress=self._bar(LABELS["alexnet"]),
-                project_progress=self._bar("projecting AlexNet's channels back to pixels"),
+                rules=RULES,
+                bar=lambda label: self._bar(f"AlexNet: {label}"),
             )
         return True

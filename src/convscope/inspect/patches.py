@@ -35,6 +35,9 @@ def shrink(tiles: npt.NDArray[Pixel], size: tuple[int, int]) -> npt.NDArray[Pixe
 
     small = np.empty((*tiles.shape[:-3], *size, tiles.shape[-1]), tiles.dtype)
     for at in np.ndindex(tiles.shape[:-3]):
+        if tiles.dtype == np.uint8 and tiles.shape[-1] == 3:  # all colours at once; only bytes can be
+            small[at] = Image.fromarray(np.ascontiguousarray(tiles[at])).resize(size[::-1], Image.Resampling.BOX)
+            continue
         for colour in range(tiles.shape[-1]):
             picture = Image.fromarray(np.ascontiguousarray(tiles[at][:, :, colour]))
             small[at][:, :, colour] = picture.resize((size[1], size[0]), Image.Resampling.BOX)

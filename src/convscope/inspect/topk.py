@@ -1,147 +1,23 @@
-"""The images that excite each channel most ([ZF14] Fig. 2), as a state that can be merged, and as a result.
-
-The state of one layer knows the k best images of each channel, and the moments and a histogram of what the channel did.
-Merging is associative and commutative for the tables, because entries are totally ordered: larger value first, then
-smaller image index. So the result does not depend on how the data set was cut into shards (METHODS §3).
-"""
+"""The images that excite each channel most ([ZF14] Fig. 2): the result of a search, and the patches to show of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from convscope.errors import InputError
 from convscope.inspect.receptive_field import ReceptiveField
+from convscope.inspect.topk_state import EDGES, ChannelTopK
 from convscope.summary import Summary
 
-_DECADES: Final = np.logspace(-3, 4, 29)
-EDGES: Final[npt.NDArray[np.float32]] = np.concatenate([-_DECADES[::-1], _DECADES]).astype(np.float32)
-"""Edges of the histograms: four bins a decade from 0.001 to 10,000 on either side; the middle one holds zero."""
-
-
-@dataclass(frozen=True)
-class ChannelTopK:
-    """What is known of the channels of one layer after some of the images.
-
-    Attributes
-    ----------
-    value
-        The best scores, ``(C, k)``, best first; −∞ where there were fewer images.
-    image
-        Their indices in the data set, ``(C, k)``; −1 where there were fewer.
-    position
-        Where in the map, ``(C, k, 2)`` as (y, x); −1 where there were fewer.
-    images
-        How many images were seen, ``()``.
-    count
-        How many positions of each channel were seen, ``()``.
-    mean, m2
-        Mean of all positions and the sum of squared deviations from it, ``(C,)``.
-    max
-        The largest value, ``(C,)``.
-    positive
-        How many positions were above 0, ``(C,)``.
-    histogram
-        How many images had their score in each bin of :data:`EDGES`, ``(C, 57)``; the outermost bins take the rest.
-    """
-
-    value: npt.NDArray[np.float32]
-    image: npt.NDArray[np.int64]
-    position: npt.NDArray[np.int32]
-    images: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
-    mean: npt.NDArray[np.float64]
-    m2: npt.NDArray[np.float64]
-    max: npt.NDArray[np.float64]
-    positive: npt.NDArray[np.int64]
-    histogram: npt.NDArray[np.int64]
-
-    def merge(self, other: ChannelTopK) -> ChannelTopK:
-        """Return the state after the images of both; see :func:`merge`."""
-        return merge(self, other)
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state as named arrays, for a checkpoint."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ChannelTopK:
-        """Return the state that :meth:`to_arrays` took apart."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-
-
-def best(
-    value: npt.NDArray[np.float32],
-    image: npt.NDArray[np.int64],
-    k: int,
-) -> npt.NDArray[np.intp]:
-    """Return where the k best entries of each row of ``(C, n)`` stand: larger value first, then smaller image index."""
-    order: npt.NDArray[np.intp] = np.lexsort((image, -value), axis=1)[:, :k]
-    return order
-
-
-def merge(a: ChannelTopK, b: ChannelTopK) -> ChannelTopK:
-    """Return what is known after the images of both states.
-
-    The tables merge exactly and in any order; the moments by Chan, Golub & LeVeque 1979, to rounding.
-    """
-    if a.value.shape != b.value.shape:
-        raise InputError(f"cannot merge states of shapes {a.value.shape} and {b.value.shape}; use the same layer and k")
-    value = np.concatenate([a.value, b.value], axis=1)
-    image = np.concatenate([a.image, b.image], axis=1)
-    position = np.concatenate([a.position, b.position], axis=1)
-    order = best(value, image, a.value.shape[1])
-    mean, m2 = _merge_moments(a, b)
-    return ChannelTopK(
-        value=np.take_along_axis(value, order, 1),
-        image=np.take_along_axis(image, order, 1),
-        position=np.take_along_axis(position, order[:, :, None], 1),
-        images=a.images + b.images,
-        count=a.count + b.count,
-        mean=mean,
-        m2=m2,
-        max=np.maximum(a.max, b.max),
-        positive=a.positive + b.positive,
-        histogram=a.histogram + b.histogram,
-    )
-
-
-def _merge_moments(a: ChannelTopK, b: ChannelTopK) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    total = int(a.count + b.count)
-    if not total:
-        return a.mean, a.m2
-    share = int(b.count) / total
-    gap = b.mean - a.mean
-    return a.mean + gap * share, a.m2 + b.m2 + gap**2 * (int(a.count) * share)
-
-
-def empty(channels: int, k: int) -> ChannelTopK:
-    """Return the state before the first image, the neutral element of :func:`merge`."""
-    return ChannelTopK(
-        value=np.full((channels, k), -np.inf, np.float32),
-        image=np.full((channels, k), -1, np.int64),
-        position=np.full((channels, k, 2), -1, np.int32),
-        images=np.array(0, np.int64),
-        count=np.array(0, np.int64),
-        mean=np.zeros(channels),
-        m2=np.zeros(channels),
-        max=np.full(channels, -np.inf),
-        positive=np.zeros(channels, np.int64),
-        histogram=np.zeros((channels, len(EDGES) - 1), np.int64),
-    )
-
-
-def count_scores(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return the histograms ``(C, bins)`` of scores ``(C, n)`` over :data:`EDGES`; a NaN is not counted."""
-    channels, bins = scores.shape[0], len(EDGES) - 1
-    at = np.clip(np.searchsorted(EDGES, scores, side="right") - 1, 0, bins - 1)
-    at += bins * np.arange(channels)[:, None]
-    return np.bincount(at[~np.isnan(scores)], minlength=channels * bins).reshape(channels, bins).astype(np.int64)
+SCORES: Final = ("max", "mean")
+"""What an image's score can be: the largest of a channel's activations in it, or their mean."""
+TAPS: Final = ("after", "before")
+"""Where a layer is read: after the ReLU that directly takes its output, or before."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +29,11 @@ class TopK:
     layer, layer_kind
         The layer and what it is.
     value
-        The scores ``(C, k)``: the largest activation of the channel in that image (0 where there is no image).
+        The scores ``(C, k)``: the activation at ``position``, or the mean over all (0 where there is no image).
     image
         The images' indices in the data set, ``(C, k)``; −1 where the data set has fewer than k.
     position
-        Where the activation is, ``(C, k, 2)`` as (y, x) of the feature map.
+        Where the channel is strongest, ``(C, k, 2)`` as (y, x) of the feature map.
     mean, max, variance, positive
         Over all positions of all images, ``(C,)``; ``positive`` is the share of positions above 0.
     histogram, edges
@@ -170,6 +46,16 @@ class TopK:
         Names of what was searched.
     images_seen, images_total
         How far the search has come.
+    score, tap, per_image
+        What was searched for: see :meth:`convscope.nets.torch.Model.top_k`.
+    activation
+        The activation at ``position``, ``(C, k)``, where the score is the mean; ``None`` where it is ``value``.
+    selectivity, class_top, class_mean
+        How much each channel prefers one class, ``(C,)``, and the classes with the largest mean scores with these,
+        ``(C, 8)``: see :class:`~convscope.inspect.scores.ClassSums`. ``None`` with fewer than two classes.
+    similar, similarity
+        The channels whose scores go most with each one's, and the correlations, ``(C, 8)``: see
+        :meth:`~convscope.inspect.scores.ScoreSample.alike`. ``None`` with fewer than three images.
     """
 
     layer: str
@@ -189,6 +75,15 @@ class TopK:
     dataset: str
     images_seen: int
     images_total: int
+    score: str = "max"
+    tap: str = "after"
+    per_image: int = 1
+    activation: npt.NDArray[np.float32] | None = None
+    selectivity: npt.NDArray[np.float32] | None = None
+    class_top: npt.NDArray[np.int32] | None = None
+    class_mean: npt.NDArray[np.float32] | None = None
+    similar: npt.NDArray[np.int32] | None = None
+    similarity: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def from_state(cls, state: ChannelTopK, **about: Any) -> TopK:
@@ -205,8 +100,15 @@ class TopK:
             histogram=state.histogram,
             edges=EDGES,
             images_seen=int(state.images),
+            activation=state.activation,
+            **_preferences(state),
             **about,
         )
+
+    @property
+    def activations(self) -> npt.NDArray[np.float32]:
+        """The activation at each position, ``(C, k)``, whatever the score is."""
+        return self.value if self.activation is None else self.activation
 
     @property
     def channels(self) -> int:
@@ -248,9 +150,7 @@ class TopK:
         step: int = 0,
         *,
         patches: npt.NDArray[np.uint8] | None = None,
-        projections: npt.NDArray[np.uint8] | None = None,
         labels: npt.NDArray[Any] | None = None,
-        projection_scale: npt.NDArray[np.float32] | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Summary:
         """Return the result as a summary of kind ``topk``.
@@ -261,23 +161,18 @@ class TopK:
             The layer's name unless given.
         step
             The training step the network was at.
-        patches, projections
-            Tiles ``(C, k, h, w, 3)`` or ``(..., 1)`` of :func:`patches` and ``Projections.pictures``.
+        patches
+            Tiles ``(C, k, h, w, 3)`` or ``(..., 1)`` of :func:`patches`.
         labels
             The class of every image of the data set, ``(N,)``; -1 is unknown.
-        projection_scale
-            The absolute value that full contrast stands for in each projection, ``(C, k)``.
         meta
-            More to say: ``label_names``, ``rule``, ``rule_report``, ``proof``.
+            More to say: ``label_names``, ``preprocessing``.
         """
-        names = ("value", "image", "position", "box", "mean", "max", "variance", "positive", "histogram", "edges")
-        arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in names}
+        known = {name: getattr(self, name) for name in _WRITTEN}
+        arrays: dict[str, npt.NDArray[Any]] = {name: array for name, array in known.items() if array is not None}
         if labels is not None:
             arrays["label"] = np.where(self.image < 0, -1, np.asarray(labels)[self.image]).astype(np.int32)
-        if projection_scale is not None:
-            arrays["projection_scale"] = projection_scale
-        pictures = {"patch": patches, "projection": projections}
-        shown = {name: picture for name, picture in pictures.items() if picture is not None}
+        shown = {} if patches is None else {"patch": patches}
         about = {**self._meta(), **(meta or {})}
         return Summary("topk", tag or self.layer, step, arrays=arrays, pictures=shown, meta=about)
 
@@ -291,9 +186,29 @@ class TopK:
             "images_total": self.images_total,
             "complete": self.images_seen >= self.images_total,
             "k": self.k,
+            "score": self.score,
+            "tap": self.tap,
+            "per_image": self.per_image,
             "receptive_field": self.receptive_field.to_json(),
             "input_size": list(self.input_size),
         }
+
+
+_WRITTEN: Final = (
+    "value", "image", "position", "box", "mean", "max", "variance", "positive", "histogram", "edges", "activation",
+    "selectivity", "class_top", "class_mean", "similar", "similarity",
+)  # fmt: skip
+
+
+def _preferences(state: ChannelTopK) -> dict[str, Any]:
+    """Return what the scores say about classes and about like channels, as far as there is enough of them."""
+    found: dict[str, Any] = {}
+    if len(state.classes.number) > 1:
+        found["selectivity"] = state.classes.selectivity()
+        found["class_top"], found["class_mean"] = state.classes.best()
+    if len(state.sample.image) > 2:
+        found["similar"], found["similarity"] = state.sample.alike()
+    return found
 
 
 def patches(top: TopK, display: Callable[[int], npt.NDArray[np.uint8]], fill: int = 128) -> npt.NDArray[np.uint8]:

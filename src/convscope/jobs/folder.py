@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from convscope.errors import InputError, StorageError
+import numpy as np
+
+from convscope.errors import InputError
 from convscope.inspect.topk import TopK
+from convscope.jobs.channels import Settings, record_top_k
 from convscope.jobs.maps import record_maps
-from convscope.jobs.record import Progress, record_filters, record_top_k, record_volumes
+from convscope.jobs.record import Progress, record_filters, record_volumes
+from convscope.jobs.resume import CHECKPOINT, ContinuedWriter, Work, finished
 from convscope.nets import zoo
 from convscope.nets.data import IMAGENET, FirstImages, ImageSet, Preprocessing
 from convscope.nets.find import FILES
 from convscope.nets.images import image_set, skipped_sentence
-from convscope.nets.rules import find_rule
 from convscope.nets.torch import Model
 from convscope.recording import SummaryWriter
-from convscope.recording.base import tag_of
-from convscope.store import Run
-from convscope.summary import Summarizable, Summary
 
-CHECKPOINT: Final = ".top_k.checkpoint"
-MARK: Final = ".inspect.json"
-"""In a run that is not finished: what it was begun with, so that the same command can go on."""
 VOLUMES: Final = 4
 MAPS: Final = 8
 MAPS_BYTES: Final = 1 << 28
@@ -45,8 +40,14 @@ class Question:
         Names of layers; ``None`` for all convolutions.
     k
         Pictures per channel.
-    rule
+    rules
         How activations are projected back.
+    proofs
+        For how many of each channel's pictures the proof figures are computed.
+    score, mode, lrn, workers
+        How is searched and projected back: see :func:`convscope.jobs.channels.record_top_k`.
+    top_maps
+        Whether to write the activation maps of the top pictures.
     weights
         A file of weights, ``random``, or ``None`` for the network's own.
     limit
@@ -65,7 +66,13 @@ class Question:
 
     layers: Sequence[str] | None = None
     k: int = 9
-    rule: str = "deconvnet"
+    rules: Sequence[str] = ("deconvnet",)
+    proofs: int = 1
+    score: str = "max"
+    mode: str = "single"
+    lrn: str = "constant"
+    workers: int = 1
+    top_maps: bool = True
     weights: str | None = None
     limit: int | None = None
     device: str = "cpu"
@@ -73,6 +80,28 @@ class Question:
     maps: int | None = None
     labels: str | None = None
     names: str | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """How channels are searched and projected back."""
+        return Settings(tuple(self.rules), self.proofs, self.mode, self.lrn, self.score)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done, once all of it is found to be there."""
+
+    model: Model
+    found: ImageSet
+    images: ImageSet
+    layers: list[str] | None
+    convolutions: list[str]
+    question: Question
+
+    @property
+    def maps(self) -> int:
+        """Of how many pictures the feature maps are written."""
+        return maps_count(self.model, self.layers or self.convolutions, self.question.maps, len(self.images))
 
 
 def inspect_folder(
@@ -96,7 +125,26 @@ def inspect_folder(
     StorageError
         If the run cannot be written.
     """
-    find_rule(question.rule)
+    job = _opened(network, folder, question)
+    about = {"network": network, "folder": str(Path(folder).resolve()), **asdict(question)}
+    hashes = {"weights hash to": job.model.fingerprint, "pictures hash to": job.images.fingerprint}
+    work = Work(out, {**about, **hashes})
+    with ContinuedWriter(out) as writer:
+        with work.stage("network") as todo:
+            if todo:
+                _record_network(job, writer)
+        with work.stage("maps") as todo:
+            if todo and job.maps:
+                _record_maps(job, writer, bar("feature maps"))
+        writer.written.clear()
+        tops = _record_channels(job, writer, out, bar)
+    work.done()
+    return _report(job, tops)
+
+
+def _opened(network: str, folder: str | Path, question: Question) -> _Job:
+    """Open all that is asked for; what is wrong with it fails here, before anything is written, or not at all."""
+    question.settings.check()
     model = open_model(network, question)
     layers = [model.layer(name).name for name in question.layers] if question.layers else None
     found = image_set(folder, whole_input(model), labels=question.labels, label_names=question.names)
@@ -104,54 +152,69 @@ def inspect_folder(
     convolutions = [layer.name for layer in model.layers if layer.kind.startswith("Conv") and len(layer.shape) == 3]
     if not convolutions:
         raise InputError(f"{model.name} has no convolution; there are no feature maps to look at")
-    model.activations(images.images(0, 1), convolutions[0])  # fails here, before anything is written, or not at all
-    about = {"network": network, "folder": str(Path(folder).resolve()), **asdict(question)}
-    work = _Work(out, {**about, "weights hash to": model.fingerprint, "pictures hash to": images.fingerprint})
-    count = maps_count(model, layers or convolutions, question.maps, len(images))
-    with _Continued(out) as writer:
-        with work.stage("network") as todo:
-            if todo:
-                writer.add(model.architecture(), model.name)
-                record_filters(model, writer, [name for name in layers or convolutions if name in convolutions])
-        with work.stage("maps") as todo:
-            if todo and count:
-                named = list(images.label_names) if _says_classes(model, images) else None
-                record_maps(
-                    model,
-                    images,
-                    writer,
-                    layers=layers,
-                    numbers=range(count),
-                    classes=named,
-                    progress=bar("feature maps"),
-                )
-                numbers = range(min(VOLUMES, len(images)))
-                record_volumes(model, images, writer, layer=convolutions[0], numbers=numbers)
-        writer.written.clear()
-        tops = record_top_k(
-            model,
-            images,
-            writer,
-            layers=layers,
-            k=question.k,
-            rule=question.rule,
-            checkpoint=out / CHECKPOINT,
-            finished=_finished(out, "topk", "rule"),
-            progress=bar("searching"),
-            project_progress=bar("projecting back to pixels"),
-        )
-        judged = _finished(out, "filters", "activations")
-        silent = [n for n in tops if n in convolutions and n not in judged and _never_or_always(tops[n])]
-        record_filters(model, writer, silent, activations=tops)
-    work.done()
-    classes = f" in {_counted(len(images.label_names), 'class', 'classes')}" if images.label_names else ""
+    model.activations(images.images(0, 1), convolutions[0])
+    return _Job(model, found, images, layers, convolutions, question)
+
+
+def _record_network(job: _Job, writer: SummaryWriter) -> None:
+    writer.add(job.model.architecture(), job.model.name)
+    record_filters(job.model, writer, [name for name in job.layers or job.convolutions if name in job.convolutions])
+
+
+def _record_maps(job: _Job, writer: SummaryWriter, progress: Progress) -> None:
+    model, images = job.model, job.images
+    classes = list(images.label_names) if _says_classes(model, images) else None
+    numbers = range(job.maps)
+    record_maps(model, images, writer, layers=job.layers, numbers=numbers, classes=classes, progress=progress)
+    few = range(min(VOLUMES, len(images)))
+    record_volumes(model, images, writer, layer=job.convolutions[0], numbers=few)
+
+
+def _record_channels(job: _Job, writer: SummaryWriter, out: Path, bar: Callable[[str], Progress]) -> dict[str, TopK]:
+    """Write the top pictures, and once more the filters that are found to be silent over them."""
+    question = job.question
+    tops = record_top_k(
+        job.model,
+        job.images,
+        writer,
+        layers=job.layers,
+        k=question.k,
+        rules=question.rules,
+        proofs=question.proofs,
+        maps=question.top_maps,
+        score=question.score,
+        mode=question.mode,
+        lrn=question.lrn,
+        workers=question.workers,
+        checkpoint=out / CHECKPOINT,
+        finished=finished(out, "topk", "rules") | finished(out, "audit", "network"),
+        bar=bar,
+    )
+    judged = finished(out, "filters", "activations")
+    silent = [n for n in tops if n in job.convolutions and ("filters", n) not in judged and _never_or_always(tops[n])]
+    record_filters(job.model, writer, silent, activations=tops)
+    return tops
+
+
+def _report(job: _Job, tops: Mapping[str, TopK]) -> list[str]:
+    images = job.images
     channels = _counted(sum(top.channels for top in tops.values()), "channel", "channels")
+    pictures = _counted(job.maps, "picture", "pictures")
     return [
-        _counted(len(images), "picture", "pictures") + classes,
-        *([said] if (said := skipped_sentence(found)) else []),
-        f"{_counted(len(model.layers), 'layer', 'layers')}, feature maps of {_counted(count, 'picture', 'pictures')}",
-        f"{channels} of {_counted(len(tops), 'layer', 'layers')}, {question.rule}",
+        _counted(len(images), "picture", "pictures") + _in_classes(images),
+        *([said] if (said := skipped_sentence(job.found)) else []),
+        f"{_counted(len(job.model.layers), 'layer', 'layers')}, feature maps of {pictures}",
+        f"{channels} of {_counted(len(tops), 'layer', 'layers')}, {', '.join(job.question.rules)}",
     ]
+
+
+def _in_classes(images: ImageSet) -> str:
+    """Say of how many classes the images are: the first ones of a folder may be of a few only."""
+    if not images.label_names:
+        return ""
+    here = 0 if images.labels is None else len(np.unique(images.labels[images.labels >= 0]))
+    total = _counted(len(images.label_names), "class", "classes")
+    return f" in {total}" if here == len(images.label_names) else f" in {here} of {total}"
 
 
 def maps_count(model: Model, layers: Sequence[str], wanted: int | None, images: int) -> int:
@@ -187,77 +250,6 @@ def open_model(network: str, question: Question) -> Model:
         raise InputError(f"{network} brings its own weights and cannot be had with random ones; leave out --weights")
     weights = None if entry is None and question.weights == zoo.RANDOM else question.weights
     return Model(network, weights=weights, device=question.device, input_shape=question.input_shape)
-
-
-class _Work:
-    """A run that is being written: what it was begun with, and which stages are done, so that a second call can go on.
-
-    A run that another call has begun, or that is finished, is left alone.
-    """
-
-    def __init__(self, out: Path, about: dict[str, object]) -> None:
-        self._mark = out / MARK
-        self._about = json.loads(json.dumps(about))
-        self._done: list[str] = []
-        if (found := self._read()) is not None and found.get("about") == self._about:
-            self._done = list(found["done"])
-            return
-        if out.is_dir() and (self._mark.exists() or Run(out).tags()):
-            begun = " that was begun with other settings, weights or pictures" if found else ""
-            raise InputError(f"{out} already holds a run{begun}; remove it or choose another folder with -o")
-        with SummaryWriter(out):  # says what is wrong with the folder, if anything is
-            pass
-        self._write()
-
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            found = json.loads(self._mark.read_text())
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) and isinstance(found.get("done"), list) else None
-
-    def _write(self) -> None:
-        draft = self._mark.with_name(f"{MARK}.new")
-        try:
-            draft.write_text(json.dumps({"about": self._about, "done": self._done}, indent=1))
-            draft.replace(self._mark)
-        except OSError as error:
-            raise StorageError(f"cannot write to {draft.parent} ({error}); make room or use another -o") from error
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[bool]:
-        """Say whether a stage is still to be done, and note that it is once the block ends well."""
-        todo = name not in self._done
-        yield todo
-        if todo:
-            self._done.append(name)
-            self._write()
-
-    def done(self) -> None:
-        """Leave nothing behind but the run."""
-        for left in (CHECKPOINT, MARK):
-            (self._mark.parent / left).unlink(missing_ok=True)
-
-
-class _Continued(SummaryWriter):
-    """A writer that leaves out what an interrupted call has written already, so that nothing is there twice."""
-
-    def __init__(self, out: Path) -> None:
-        self.written = {(entry.kind, entry.tag) for entry in Run(out).entries()}
-        super().__init__(out)
-
-    def add(self, result: Summary | Summarizable, tag: str | None = None, global_step: int | None = None) -> str:
-        """Log a result unless one of its kind and tag is in :attr:`written`; returns the id of the record."""
-        summary = self._summary(result, tag, global_step)
-        return "" if (summary.kind, tag_of(summary.tag)) in self.written else super().add(summary)
-
-
-def _finished(out: Path, kind: str, note: str) -> set[str]:
-    """Return the layers whose newest record of a kind notes something, as an interrupted call has left them."""
-    run = Run(out)
-    newest = {entry.tag: entry for entry in run.entries(kind)}
-    metas: Mapping[str, Any] = {tag: run.record(entry).meta for tag, entry in newest.items()}
-    return {str(meta["layer"]) for meta in metas.values() if note in meta}
 
 
 def fitting(model: Model) -> Preprocessing:

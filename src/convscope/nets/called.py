@@ -23,6 +23,9 @@ class Called:
         """Return what the network gives for a batch of images."""
         return self._call(self._network, images)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Called, (self._network, self._call)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 

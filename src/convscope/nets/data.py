@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from convscope.errors import InputError
 from convscope.nets.datasets.arrays import ArrayImages, InputImages
 from convscope.nets.datasets.folder import FolderImages
+from convscope.nets.datasets.pictures import THREADS, Pictures, stacked
 from convscope.nets.preprocessing import IMAGENET, Preprocessing
 
 __all__ = [
@@ -20,12 +23,14 @@ __all__ = [
     "FolderImages",
     "ImageSet",
     "InputImages",
+    "KeptImages",
     "Preprocessing",
     "Split",
     "skipped_sentence",
 ]
 
 _SHOWN = 3
+_AT_ONCE = 256
 
 
 class ImageSet(Protocol):
@@ -43,6 +48,8 @@ class ImageSet(Protocol):
         How they became the network's input.
     skipped
         What is not among them → why.
+
+    A set whose images several threads may read at a time says so by ``concurrent = True``; then they are read ahead.
     """
 
     name: str
@@ -90,6 +97,7 @@ class FirstImages:
         self.label_names = images.label_names
         self.preprocessing = images.preprocessing
         self.skipped: Mapping[str, str] = getattr(images, "skipped", {})
+        self.concurrent = bool(getattr(images, "concurrent", False))
 
     @property
     def files(self) -> Sequence[str]:
@@ -111,6 +119,68 @@ class FirstImages:
     def fingerprint(self) -> str:
         """That of the whole set, with how many of it."""
         return f"{self._images.fingerprint} first {self._count}"
+
+
+class KeptImages(FirstImages):
+    """A set whose pictures are decoded once, as long as they fit into so many bytes; the others each time.
+
+    For what comes back to the same images layer after layer. Pictures are kept as bytes and normalised anew, so what is
+    computed of them stays the same to the last bit.
+
+    Parameters
+    ----------
+    images
+        The set.
+    most_bytes
+        How much is kept at most; what comes first stays.
+    """
+
+    def __init__(self, images: ImageSet, most_bytes: int = 1 << 28) -> None:
+        super().__init__(images, len(images))
+        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self._most = self._left = most_bytes
+        self._counting = threading.Lock()
+        inner = images
+        while isinstance(inner, FirstImages):
+            inner = inner._images  # noqa: SLF001 - of its own kind
+        self._decodes = isinstance(inner, Pictures)
+
+    def __reduce__(self) -> tuple[type[KeptImages], tuple[ImageSet, int]]:
+        return KeptImages, (self._images, self._most)  # another process decodes for itself
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        """Decode some pictures, several at a time, until no more fit."""
+        for start in range(0, len(numbers) if self._decodes else 0, _AT_ONCE):
+            part = numbers[start : start + _AT_ONCE]
+            self._shown(part)
+            if any(number not in self._kept for number in part):
+                return
+
+    def images(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Return images start..stop as the network's input, ``(n, C, H, W)``."""
+        numbers = range(len(self))[start:stop]
+        if not self._decodes or not numbers:
+            return super().images(start, stop)
+        return self.preprocessing.normalise(stacked(self._shown(numbers)))
+
+    def display(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return an image as it can be shown."""
+        if (known := self._kept.get(index)) is not None:
+            return known
+        picture = super().display(index)
+        with self._counting:
+            if self._decodes and index not in self._kept and picture.nbytes <= self._left:
+                self._left -= picture.nbytes
+                self._kept[index] = picture
+        return picture
+
+    def _shown(self, numbers: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+        """Return some images to show; those that are not kept are decoded several at a time."""
+        missing = sum(number not in self._kept for number in numbers)
+        if missing < 2 or THREADS == 1:
+            return [self.display(number) for number in numbers]
+        with ThreadPoolExecutor(min(THREADS, missing)) as threads:
+            return list(threads.map(self.display, numbers))
 
 
 def skipped_sentence(images: ImageSet) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,14 +16,17 @@ from convscope.arrays import as_numpy
 from convscope.errors import ConvscopeError, InputError, not_found
 from convscope.inspect.architecture import Architecture
 from convscope.inspect.layers import Layer
+from convscope.inspect.topk import TopK
 from convscope.nets import search
 from convscope.nets.batches import filled_up, in_batches
 from convscope.nets.called import Call, Called, chosen_output, fingerprint_of
+from convscope.nets.data import ImageSet
 from convscope.nets.find import does_not_go_through, find_input_shape, find_network, move
 from convscope.nets.frozen import frozen
 from convscope.nets.observe import ROOT, Reached, forward, observed
 from convscope.nets.preprocessing import Preprocessing
 from convscope.nets.seen import of_one
+from convscope.nets.top_maps import TopMaps, top_maps
 from convscope.nets.trace import Tap, Trace, spare_input, trace
 
 _PIXELS_AT_ONCE: Final = 32 * 224 * 224
@@ -177,6 +180,29 @@ class Readings:
         if absent := [name for name in taps if name not in found]:
             raise InputError(f"layer {absent[0]!r} did not run for these images: {self.name} took another way")
         return found
+
+    def top_maps(
+        self, tops: Mapping[str, TopK], dataset: ImageSet, *, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, TopMaps]:
+        """Return the activation maps of every channel in its top images, small and grey, by the layers' names.
+
+        Only the top images go through the network once more, for all layers together.
+
+        Parameters
+        ----------
+        tops
+            What ``top_k`` found, by the layers' names.
+        dataset
+            The set of images it was found in.
+        progress
+            Called with the images done and the images in all.
+        """
+        taps = {
+            name: self._trace.tap(name, self.name) if top.tap == "before" else self._trace.map_tap(name, self.name)
+            for name, top in tops.items()
+        }
+        batch = self._fixed_batch or min(self._images_at_once, len(dataset))
+        return top_maps(self._called, dataset, taps, tops, batch, progress)
 
     def logits(self, images: Any) -> npt.NDArray[np.float32]:
         """Return what the whole network says to images, ``(N, classes)``; it may wrap that into a tuple or a dict."""

@@ -6,12 +6,17 @@ the engine, the number of workers, and however often it was killed and resumed (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from itertools import islice
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -20,8 +25,11 @@ from convscope.scale.plan import Arrays, Checkpoint, Plan, Shard
 
 State = TypeVar("State")
 State_co = TypeVar("State_co", covariant=True)
+Part = TypeVar("Part")
+Piece = TypeVar("Piece")
 
 _RESTARTS: Final = 3
+_AHEAD: Final = 2
 
 
 class Engine(Protocol[State_co]):
@@ -44,9 +52,61 @@ class InProcess(Generic[State]):
             yield index, self.work(shards[index])
 
 
+class Staged(Protocol[Part, State_co]):
+    """Work on a shard in two stages: reading its pieces, which may be done ahead, and looking at them."""
+
+    def pieces(self, shard: Shard) -> Sequence[Shard]:
+        """Return what is read at a time."""
+        ...
+
+    def read(self, piece: Shard) -> Part:
+        """Return what a piece holds; called in another thread than the rest."""
+        ...
+
+    def look(self, shard: Shard, parts: Iterable[Part]) -> State_co:
+        """Return the state after the pieces of a shard."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadAhead(Generic[Part, State]):
+    """One shard after the other, in this process, while a thread reads what comes next."""
+
+    work: Staged[Part, State]
+
+    def map(self, todo: Sequence[int], shards: Sequence[Shard]) -> Iterator[tuple[int, State]]:
+        """Yield the states in order."""
+        pieces = (piece for index in todo for piece in self.work.pieces(shards[index]))
+        with closing(ahead(self.work.read, pieces)) as parts:
+            for index in todo:
+                own = islice(parts, len(self.work.pieces(shards[index])))
+                yield index, self.work.look(shards[index], own)
+
+
+def ahead(read: Callable[[Piece], Part], pieces: Iterable[Piece], depth: int = _AHEAD) -> Generator[Part, None, None]:
+    """Yield what each piece holds, in order, while one thread reads up to ``depth`` pieces ahead.
+
+    What ``read`` raises is raised where its piece would come. Nothing more is read once the generator is closed.
+    """
+    left = iter(pieces)
+    thread = ThreadPoolExecutor(1, "convscope-read")
+    try:
+        waiting = deque(thread.submit(read, piece) for piece in islice(left, depth))
+        while waiting:
+            part = waiting.popleft().result()
+            waiting.extend(thread.submit(read, piece) for piece in islice(left, 1))
+            yield part
+    finally:
+        thread.shutdown(wait=True, cancel_futures=True)
+
+
 @dataclass(frozen=True)
 class ProcessPool(Generic[State]):
-    """Several processes; each makes its own ``work`` from the ``factory`` once, which must be picklable."""
+    """Several processes; each makes its own ``work`` from the ``factory`` once, which must be picklable.
+
+    A shard is given out when at most ``4 * workers`` shards from the first unfinished one on are out or done, so that
+    the states which wait for their turn stay few.
+    """
 
     factory: Callable[[], Callable[[Shard], State]]
     workers: int = 2
@@ -54,26 +114,27 @@ class ProcessPool(Generic[State]):
     def map(self, todo: Sequence[int], shards: Sequence[Shard]) -> Iterator[tuple[int, State]]:
         """Yield the states as they come; shards lost with a killed process are given to a new pool."""
         left = list(todo)
-        for _ in range(_RESTARTS + 1):
+        deaths = 0
+        while left:
             try:
                 for index, state in self._round(left, shards):
                     left.remove(index)
+                    deaths = 0
                     yield index, state
-            except BrokenProcessPool:
-                continue
-            return
-        raise ConvscopeError(
-            f"worker processes died {_RESTARTS + 1} times, {len(left)} shards are not done; "
-            "they may lack memory: use fewer workers or smaller batches"
-        )
+            except BrokenProcessPool as error:
+                deaths += 1
+                if deaths > _RESTARTS:
+                    raise ConvscopeError(_DYING.format(deaths, len(left))) from error
 
     def _round(self, todo: Sequence[int], shards: Sequence[Shard]) -> Iterator[tuple[int, State]]:
         pool = ProcessPoolExecutor(self.workers, get_context("spawn"), _make_worker, (self.factory,))
-        waiting = iter(list(todo))
+        waiting = deque(todo)
         running: dict[Future[State], int] = {}
 
         def refill() -> None:
-            while len(running) < 2 * self.workers and (index := next(waiting, None)) is not None:
+            last = min(running.values(), default=waiting[0] if waiting else 0) + 4 * self.workers
+            while waiting and len(running) < 2 * self.workers and waiting[0] <= last:
+                index = waiting.popleft()
                 running[pool.submit(partial(_do, shards[index]))] = index
 
         try:
@@ -87,14 +148,36 @@ class ProcessPool(Generic[State]):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_DYING: Final = (
+    "worker processes died {} times in a row, {} shards are not done; they may lack memory: use fewer workers or "
+    "smaller batches; a script that asks for workers must do so below 'if __name__ == \"__main__\":'"
+)
 _worker: list[Callable[[Shard], Any]] = []
+_trouble: list[str] = []
 
 
 def _make_worker(factory: Callable[[], Callable[[Shard], Any]]) -> None:
-    _worker[:] = [factory()]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _worker[:] = [factory()]
+    except Exception as error:  # noqa: BLE001 - said where it is heard: a pool only tells that a process has died
+        _trouble[:] = [f"{type(error).__name__}: {error}"]
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed: it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(shard: Shard) -> Any:
+    if _trouble:
+        raise ConvscopeError(
+            f"a worker process cannot load what it was sent ({_trouble[0]}); define networks and data sets in a module "
+            "that can be imported, not in a notebook or a session"
+        )
     return _worker[0](shard)
 
 

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +126,21 @@ class Record:
             raise NotFoundError(f"picture {picture!r} has {rows} rows and {columns} columns, no tile ({row}, {column})")
         sheet = self.picture_bytes(plan["files"][row // plan["rows"]])
         return sheets.cut_tile(sheet, plan, row % plan["rows"], column)
+
+    def tiles(self, picture: str, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return all tiles of some rows of a picture, ``(n, columns, h, w, c)``; each of its files is decoded once."""
+        if picture not in self.pictures:
+            raise not_found("picture", picture, self.pictures, f"record {self.id}")
+        plan = self.pictures[picture]
+        wanted = np.asarray(rows, np.int64)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= plan["total_rows"]):
+            raise NotFoundError(f"picture {picture!r} has {plan['total_rows']} rows, no row {int(wanted.max())}")
+        tiles = np.empty((len(wanted), plan["columns"], *plan["tile"], plan["channels"]), np.uint8)
+        for number, file in enumerate(plan["files"]):
+            here = np.flatnonzero(wanted // plan["rows"] == number)
+            if here.size:
+                tiles[here] = sheets.cut_rows(self.picture_bytes(file), plan, (wanted[here] % plan["rows"]).tolist())
+        return tiles
 
     def _read_description(self) -> dict[str, Any]:
         try:

@@ -8,6 +8,7 @@ colours of its neighbours into it.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -134,17 +135,34 @@ def cut_tile(sheet: bytes, plan: dict[str, Any], row: int, column: int) -> Pixel
     FormatError
         If the file is not the picture its layout says it is.
     """
-    from PIL import Image, UnidentifiedImageError
-
     (height, width), gutter = plan["tile"], plan["gutter"]
     left, top = column * (width + 2 * gutter) + gutter, row * (height + 2 * gutter) + gutter
+    tile = _pixels(sheet, plan, (left, top, left + width, top + height))
+    return tile.reshape(height, width, plan["channels"]).copy()
+
+
+def cut_rows(sheet: bytes, plan: dict[str, Any], rows: Sequence[int]) -> Pixels:
+    """Return all tiles of some rows of one file, ``(n, columns, h, w, c)``; it is decoded once.
+
+    Raises
+    ------
+    FormatError
+        If the file is not the picture its layout says it is.
+    """
+    (height, width), gutter, columns = plan["tile"], plan["gutter"], plan["columns"]
+    count, h, w = max(rows) + 1, height + 2 * gutter, width + 2 * gutter
+    tiles = _pixels(sheet, plan, (0, 0, columns * w, count * h)).reshape(count, h, columns, w, plan["channels"])
+    return tiles[list(rows), gutter : gutter + height, :, gutter : gutter + width].transpose(0, 2, 1, 3, 4).copy()
+
+
+def _pixels(sheet: bytes, plan: dict[str, Any], box: tuple[int, int, int, int]) -> Pixels:
+    """Return what lies inside left, top, right, bottom of a file."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(io.BytesIO(sheet), formats=["WEBP", "PNG"]) as picture:
-            if left + width > picture.width or top + height > picture.height or max(picture.size) > 2 * LONGEST_SIDE:
+            if box[2] > picture.width or box[3] > picture.height or max(picture.size) > 2 * LONGEST_SIDE:
                 raise FormatError(f"a sheet of {picture.width} × {picture.height} pixels does not fit its layout")
-            tile = picture.crop((left, top, left + width, top + height)).convert(
-                "RGB" if plan["channels"] == 3 else "L"
-            )
+            return np.asarray(picture.crop(box).convert("RGB" if plan["channels"] == 3 else "L"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise FormatError(f"a sheet is not a picture ({error})") from error
-    return np.asarray(tile).reshape(height, width, plan["channels"]).copy()

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
 from convscope.view.live import LiveSource
-from convscope.view.source import Source
+from convscope.view.source import PICTURE_TYPES, Source
 from convscope.view.upload import RefusedError, live_routes, refuse_request
 
 HEADERS: Final = {
@@ -44,7 +44,6 @@ FRESH: Final = {"cache-control": "no-store"}
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 EVENT_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 15.0
-PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
 Answer = Callable[[Request], Response]
 

@@ -23,6 +23,7 @@ from convscope.summary import KINDS, finite
 
 POLL_SECONDS: Final = 0.4
 POLL_SECONDS_AT_URLS: Final = 10.0
+PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
 
 class Source(Protocol):

@@ -1,7 +1,13 @@
 // Questions about the index: which runs, tags and records there are for a view.
 import type { Index, RecordInfo, RunInfo, SeriesInfo } from "../source/source";
 
+/** What the page of a network shows: its architecture, or only what was searched of its layers where it has none. */
+export const NETWORK = "network";
+/** The tag of a network that is known by its searched layers only. */
+export const SEARCHED = "searched layers";
+
 const RECORD_KINDS = new Set([
+  "audit",
   "architecture",
   "filters",
   "maps",
@@ -15,8 +21,14 @@ const RECORD_KINDS = new Set([
 
 /** Tags of one kind in a run, in order of first appearance. */
 export function tagsOf(run: RunInfo, kind: string): string[] {
+  if (kind === NETWORK) return networksOf(run);
   const entries: readonly { kind: string; tag: string }[] = RECORD_KINDS.has(kind) ? run.records : run.series;
   return [...new Set(entries.filter((entry) => entry.kind === kind).map((entry) => entry.tag))];
+}
+
+function networksOf(run: RunInfo): string[] {
+  const known = tagsOf(run, "architecture");
+  return known.length || !run.records.some(({ kind }) => kind === "topk") ? known : [SEARCHED];
 }
 
 /** Tags of one kind in all runs. */
@@ -63,6 +75,11 @@ export function choose(index: Index, kind: string, params: Readonly<Record<strin
 
 /** Records of a tag by step; of several at the same step the last written counts. */
 export function recordsOf(run: RunInfo, kind: string, tag: string): RecordInfo[] {
+  if (kind === NETWORK) {
+    const known = recordsOf(run, "architecture", tag);
+    // Always the same layer speaks for a network that is only searched, while a running search records all anew.
+    return known.length ? known : recordsOf(run, "topk", tagsOf(run, "topk")[0]);
+  }
   return bySteps(run.records.filter((record) => record.kind === kind && record.tag === tag));
 }
 

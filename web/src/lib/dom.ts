@@ -56,6 +56,15 @@ export function put(element: Element, ...children: Child[]): void {
   );
 }
 
+/** Make `children` the children of `element`, in this order; those that are there already stay, so that one keeps the focus. */
+export function arrange(element: Element, children: readonly Element[]): void {
+  const wanted = new Set(children);
+  for (const child of [...element.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, i) => {
+    if (element.children[i] !== child) element.insertBefore(child, element.children[i] ?? null);
+  });
+}
+
 /** A canvas of `width` × `height` CSS pixels, sharp on this screen, and its context scaled to CSS pixels. */
 export function sizeCanvas(
   canvas: HTMLCanvasElement,

@@ -66,7 +66,7 @@ export async function fetchNetwork(
     record,
     layers,
     network: String(meta.network ?? record.tag),
-    input: numbers(meta.input_shape),
+    input: numbers(meta.input_shape ?? meta.input_size),
     parameters: amount(meta.parameters),
     macs: amount(meta.macs),
   };

@@ -10,7 +10,10 @@ export interface Part {
 
 export const WHOLE: Part = { x: 0, y: 0, width: 1, height: 1 };
 
-/** The part of a box (y0, x0, y1, x1) that lies inside a picture of (height, width); all of it where the tile is not the box. `whole`: the tile holds the whole picture, however large the box. */
+/** What division may be off by. */
+const EPSILON = 1e-6;
+
+/** The part of a box (y0, x0, y1, x1) that lies inside a picture of (height, width); its tile may be shrunk. All of it where the tile is the picture: that is what `whole` says, however large the box. */
 export function insidePart(
   box: ArrayLike<number>,
   at: number,
@@ -21,9 +24,20 @@ export function insidePart(
   if (whole) return WHOLE;
   const [y0, x0, y1, x1] = [box[at], box[at + 1], box[at + 2], box[at + 3]];
   const [height, width] = [y1 - y0, x1 - x0];
-  if (height !== tile[0] || width !== tile[1] || input.length < 2) return WHOLE;
+  if (!(height > 0 && width > 0) || input.length < 2) return WHOLE;
+  const isBox = height === tile[0] && width === tile[1];
+  if (!isBox && tile[0] === input[0] && tile[1] === input[1]) return WHOLE;
   const [top, left] = [Math.max(0, -y0), Math.max(0, -x0)];
   const [bottom, right] = [Math.min(height, input[0] - y0), Math.min(width, input[1] - x0)];
   if (bottom <= top || right <= left) return WHOLE;
-  return { x: left / width, y: top / height, width: (right - left) / width, height: (bottom - top) / height };
+  const [x, across] = inward(left / width, right / width, tile[1]);
+  const [y, down] = inward(top / height, bottom / height, tile[0]);
+  return { x, y, width: across, height: down };
+}
+
+/** Start and length of a part of a side, without the pixels that a shrunk tile has mixed with what lies outside. */
+function inward(start: number, end: number, pixels: number): [start: number, length: number] {
+  const first = Math.max(0, Math.ceil(start * pixels - EPSILON)); // not −0
+  const last = Math.floor(end * pixels + EPSILON);
+  return last > first ? [first / pixels, (last - first) / pixels] : [start, end - start];
 }

@@ -1,4 +1,5 @@
 // The source behind `convscope view`: a local server with JSON for lists and safetensors for arrays.
+import { histogramsOf, imagesOf, scalarsOf } from "./answers";
 import { parseSafetensors } from "./safetensors";
 import {
   type Histograms,
@@ -10,7 +11,6 @@ import {
   type Scalars,
   type Source,
   SourceError,
-  type Tensor,
   type Tensors,
 } from "./source";
 
@@ -40,12 +40,6 @@ async function reason(response: Response): Promise<string> {
     // Not our JSON (a proxy's page, an empty body): the status is all we know.
   }
   return `the server answered ${response.status} ${response.statusText}`;
-}
-
-function need(arrays: Tensors, name: string): Tensor["data"] {
-  const array = arrays[name];
-  if (!array) throw new SourceError(`the server's answer has no array ${name}`);
-  return array.data;
 }
 
 /** A header that pages of others cannot send: the server takes pictures from our page only. */
@@ -96,24 +90,15 @@ export class HttpSource implements Source {
   }
 
   async scalars(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Scalars> {
-    const arrays = await this.#series("scalar", run, tag, start, signal);
-    return { ...times(arrays), value: need(arrays, "value") };
+    return scalarsOf(await this.#series("scalar", run, tag, start, signal));
   }
 
   async histograms(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Histograms> {
-    const arrays = await this.#series("histogram", run, tag, start, signal);
-    return {
-      ...times(arrays),
-      stats: need(arrays, "stats"),
-      offset: need(arrays, "offset"),
-      limit: need(arrays, "limit"),
-      count: need(arrays, "count"),
-    };
+    return histogramsOf(await this.#series("histogram", run, tag, start, signal));
   }
 
   async images(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Images> {
-    const arrays = await this.#series("image", run, tag, start, signal);
-    return { ...times(arrays), size: need(arrays, "size") };
+    return imagesOf(await this.#series("image", run, tag, start, signal));
   }
 
   imageUrl(run: string, tag: string, index: number): string {
@@ -150,8 +135,4 @@ export class HttpSource implements Source {
     const response = await get(address("series", { run, kind, tag, start }), signal);
     return parseSafetensors(await response.arrayBuffer());
   }
-}
-
-function times(arrays: Tensors): { step: Tensor["data"]; wallTime: Tensor["data"] } {
-  return { step: need(arrays, "step"), wallTime: need(arrays, "wall_time") };
 }

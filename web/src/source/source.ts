@@ -53,11 +53,23 @@ export interface LiveInfo {
   readonly most_bytes: number;
 }
 
+/** What a page that is a file says of itself. */
+export interface ExportInfo {
+  /** That of the convscope that wrote it. */
+  readonly version: string;
+  /** When the run was written to last, in seconds since 1970. */
+  readonly wall_time: number | null;
+  /** Whether some channels were left out. */
+  readonly limited: boolean;
+}
+
 export interface Index {
   readonly logdir: string;
   readonly version: number;
   readonly runs: readonly RunInfo[];
   readonly live?: LiveInfo | null;
+  /** There where the page is a file of its own. */
+  readonly exported?: ExportInfo;
 }
 
 /** A set of equally large tiles stored as picture files: row n is in file floor(n / rows). */

@@ -1,7 +1,7 @@
-// The architecture of a network: its graph with shapes, the paper's table, and the way to the pages of each layer.
-import { joinList, recordsOf, splitList, tagsOf } from "../lib/catalog";
-import { type Control, segmented, toggle } from "../lib/controls";
-import { focusIsIn, h, isTyping, put } from "../lib/dom";
+// The architecture of a network: its graph with shapes, the paper's table, what a search has found in its layers.
+import { joinList, NETWORK, recordsOf, splitList, tagsOf } from "../lib/catalog";
+import { type Control, type Option, segmented, toggle } from "../lib/controls";
+import { arrange, focusIsIn, h, isTyping, put } from "../lib/dom";
 import { count, times } from "../lib/format";
 import { failed } from "../lib/frame";
 import { splitTag } from "../lib/mapstags";
@@ -24,13 +24,27 @@ import type { Source } from "../source/source";
 import { LayerInfo } from "./panels/layerinfo";
 import { amountOf, NetworkGraph } from "./panels/networkgraph";
 import { NetworkTable, type PageLink } from "./panels/networktable";
+import { EXPLAIN_CLASSES, EXPLAIN_LAYERS, Searched } from "./panels/searched";
 import type { Mount, ViewState } from "./view";
 
-const SHOWS = ["graph", "table"] as const;
+type Show = "graph" | "table" | "layers" | "classes";
+const SEARCHED_SHOWS: readonly Option<Show>[] = [
+  { value: "layers", text: "Layers", title: "What excites some channels of each layer most" },
+  {
+    value: "classes",
+    text: "Classes",
+    title: "Find the channels that have a class among their best pictures",
+  },
+];
+const SHOWS: readonly Option<Show>[] = [
+  { value: "graph", text: "Graph" },
+  { value: "table", text: "Table" },
+  ...SEARCHED_SHOWS,
+];
 const NONE = "-";
 
 const ABOUT: About<NetworkData> = {
-  kind: "architecture",
+  kind: NETWORK,
   view: "Network",
   explain:
     "The layers in the order in which they are executed, with the shape each one gives and the pixels each position of it sees. A click on a closed module opens it.",
@@ -52,7 +66,10 @@ class NetworkView extends RecordView<NetworkData> {
   readonly #table = new NetworkTable((layer) => this.#choose(layer));
   readonly #info: LayerInfo;
   readonly #main = h("div", { class: "network-main" });
-  readonly #show: Control<(typeof SHOWS)[number]>;
+  readonly #searched: Searched;
+  readonly #show: Control<Show>;
+  /** The same without graph and table, for a run whose architecture is not recorded. */
+  readonly #showSearched: Control<Show>;
   readonly #all: Control<boolean>;
   /** The layer that was last brought into sight. */
   #seen = "";
@@ -69,15 +86,16 @@ class NetworkView extends RecordView<NetworkData> {
 
   constructor(el: HTMLElement, source: Source, state: ViewState) {
     super(el, source, state, ABOUT);
-    this.#show = segmented(
-      "Show",
-      [
-        { value: "graph", text: "Graph" },
-        { value: "table", text: "Table" },
-      ],
-      "graph",
-      (value) => this.set({ show: value === "graph" ? null : value }),
+    this.#show = segmented("Show", SHOWS, "graph", (value) =>
+      this.set({ show: value === "graph" ? null : value }),
     );
+    this.#showSearched = segmented("Show", SEARCHED_SHOWS, "layers", (value) =>
+      this.set({ show: value === "layers" ? null : value }),
+    );
+    this.#searched = new Searched(source, {
+      set: (change) => this.set(change),
+      changed: () => this.update(this.state),
+    });
     this.#all = toggle(
       "All layers",
       false,
@@ -94,11 +112,45 @@ class NetworkView extends RecordView<NetworkData> {
   override destroy(): void {
     super.destroy();
     this.#gone.abort();
+    this.#searched.destroy();
   }
 
   protected paint(data: NetworkData, run: string): void {
+    const options = data.layers.length ? SHOWS : SEARCHED_SHOWS;
+    const show = choiceOf(
+      this.state.route,
+      "show",
+      options.map(({ value }) => value),
+    );
+    this.#show.set(show);
+    this.#showSearched.set(show);
+    if (show === "layers" || show === "classes") this.#paintSearched(data, run, show);
+    else this.#paintArchitecture(data, run, show === "table");
+  }
+
+  #paintSearched(data: NetworkData, run: string, show: "layers" | "classes"): void {
+    const found = this.state.index.runs.find(({ name }) => name === run);
+    if (!found) return;
+    const known = data.layers.length > 0;
+    this.note();
+    this.state.crumb("");
+    const tools = show === "layers" ? [this.#searched.tools] : [];
+    const controls = [(known ? this.#show : this.#showSearched).el, ...tools, this.player.el];
+    arrange(this.frame.tools, controls);
+    if (!this.#searched.el.isConnected) put(this.frame.body, this.#searched.el);
+    this.#searched.show(show, {
+      state: this.state,
+      run: found,
+      order: data.layers.map(({ name }) => name),
+      step: data.record.step,
+      fits: (name, kind) => this.#fits({ name, kind }),
+    });
+    const explain = show === "layers" ? EXPLAIN_LAYERS : EXPLAIN_CLASSES;
+    this.head(run, { tag: data.network, explain, ...this.#searched.heading() });
+  }
+
+  #paintArchitecture(data: NetworkData, run: string, table: boolean): void {
     const { params } = this.state.route;
-    const table = choiceOf(this.state.route, "show", SHOWS) === "table";
     const chosen = data.layers.find(({ name }) => name === params.layer);
     this.note(params.layer && !chosen ? `No layer “${params.layer}” in ${data.network}.` : "");
     this.state.crumb(chosen?.name ?? "");
@@ -111,14 +163,12 @@ class NetworkView extends RecordView<NetworkData> {
         { name: "multiply-adds", value: amountOf(data.macs), title: `${count(data.macs)} for one image` },
       ],
     });
-    this.#show.set(table ? "table" : "graph");
     this.#all.set(params.rows === "all");
-    put(
-      this.frame.tools,
+    arrange(this.frame.tools, [
       this.#show.el,
       ...(table ? [this.#all.el] : [this.#openAll, this.#closeAll]),
       this.player.el,
-    );
+    ]);
     if (!this.#main.isConnected)
       put(this.frame.body, withPanel(this.#main, this.#info.el, this.#gone.signal));
     const takers = chosen ? data.layers.filter(({ inputs }) => inputs.includes(chosen.name)) : [];
@@ -134,6 +184,7 @@ class NetworkView extends RecordView<NetworkData> {
   protected key(event: KeyboardEvent): void {
     const data = this.loaded?.data;
     if (!data || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.#searched.el.isConnected) return this.stepKey(event);
     if (event.key === "Escape" && this.state.route.params.layer) return this.#leave();
     const by = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
     if (!by) return this.stepKey(event);
@@ -177,11 +228,13 @@ class NetworkView extends RecordView<NetworkData> {
 
   /** The layers whose name or kind has what is searched for; null if nothing is. */
   #found(data: NetworkData): ReadonlySet<string> | null {
+    if (!(this.state.route.params.q ?? "").trim()) return null;
+    return new Set(data.layers.filter((layer) => this.#fits(layer)).map(({ name }) => name));
+  }
+
+  #fits({ name, kind }: Pick<LayerRow, "name" | "kind">): boolean {
     const wanted = (this.state.route.params.q ?? "").trim().toLocaleLowerCase();
-    if (!wanted) return null;
-    const fits = ({ name, kind }: LayerRow): boolean =>
-      `${name}\n${kind}`.toLocaleLowerCase().includes(wanted);
-    return new Set(data.layers.filter(fits).map(({ name }) => name));
+    return `${name}\n${kind}`.toLocaleLowerCase().includes(wanted);
   }
 
   #opened(data: NetworkData): Set<string> {

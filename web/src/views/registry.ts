@@ -1,4 +1,5 @@
 // The table of views: what the navigation lists and where each one's code is.
+import { NETWORK } from "../lib/catalog";
 import type { Mount } from "./view";
 
 export interface ViewEntry {
@@ -10,7 +11,7 @@ export interface ViewEntry {
   /** Whether it shows several runs together. */
   readonly many: boolean;
   /** What one tag of it is. */
-  readonly tags: "Tags" | "Layers" | "Volumes" | "Embeddings" | "Networks";
+  readonly tags: "Tags" | "Layers" | "Volumes" | "Embeddings" | "Networks" | "Searches";
   readonly search: string;
   readonly load: () => Promise<{ readonly mount: Mount }>;
 }
@@ -64,7 +65,7 @@ export const VIEWS: readonly ViewEntry[] = [
   {
     name: "network",
     title: "Network",
-    kind: "architecture",
+    kind: NETWORK,
     many: false,
     tags: "Networks",
     search: "Layer name or kind",
@@ -96,6 +97,15 @@ export const VIEWS: readonly ViewEntry[] = [
     tags: "Layers",
     search: "Class or channel number",
     load: () => import("./layer"),
+  },
+  {
+    name: "audit",
+    title: "Data set",
+    kind: "audit",
+    many: false,
+    tags: "Searches",
+    search: "Image name or class",
+    load: () => import("./audit"),
   },
   {
     name: "embedding",

@@ -50,6 +50,8 @@ class ArrayImages:
         If the array has another type or shape, or the labels do not fit.
     """
 
+    concurrent = True
+
     def __init__(
         self,
         pixels: npt.NDArray[np.uint8],
@@ -123,6 +125,8 @@ class InputImages:
     InputError
         If the shape is another, or the labels do not fit.
     """
+
+    concurrent = True
 
     def __init__(
         self,

@@ -48,6 +48,8 @@ class Pictures(ABC):
         Name → why it is not among the pictures.
     """
 
+    concurrent = True
+
     def __init__(
         self,
         name: str,

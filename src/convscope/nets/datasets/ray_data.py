@@ -54,6 +54,8 @@ class RayImages:
         If the disk is full.
     """
 
+    concurrent = True
+
     def __init__(
         self,
         dataset: Any,

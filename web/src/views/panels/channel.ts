@@ -1,167 +1,193 @@
-// One channel on a page of its own: its nine pictures large, their projections, and its statistics.
-import { h, put, s, sizeCanvas } from "../../lib/dom";
-import { count, number, percent, tick, times } from "../../lib/format";
-import { dot, facts, hiddenTable, isAbort } from "../../lib/frame";
+// One channel on a page of its own: its pictures, one of them large if it is open, and what the channel does beside them.
+import { h, put } from "../../lib/dom";
+import { count, number } from "../../lib/format";
+import { failed, hiddenTable, isAbort } from "../../lib/frame";
 import type { Theme } from "../../lib/palette";
-import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
-import type { TopKData } from "../../lib/topkdata";
-import type { Source } from "../../source/source";
+import { fetchImages, NO_IMAGES, type SearchImages } from "../../lib/searchimages";
+import { ranksOf, type TopKData } from "../../lib/topkdata";
+import { type ChannelDetail, fetchDetail } from "../../lib/topkdetail";
+import type { RecordInfo, Source } from "../../source/source";
+import { channelHits, type HitsLook } from "./channelhits";
+import { LargeHit, type LargeLinks } from "./channellarge";
+import { ChannelFilter, similarChannels } from "./channellinks";
+import { pictureClasses, reports, scores, selectivity, statistics } from "./channelside";
+import type { Tiles } from "./channeltile";
 
-const TILE = 190;
+/** What is shown of a channel, and where its links lead. */
+export interface Chosen {
+  readonly data: TopKData;
+  readonly channel: number;
+  /** Rank of the picture that is open, -1 if none is. */
+  readonly open: number;
+  readonly theme: Theme;
+  readonly audit: RecordInfo | undefined;
+  readonly filters: RecordInfo | undefined;
+  readonly links: ChannelLinks;
+}
 
 export interface ChannelLinks {
   readonly previous: string | null;
   readonly next: string | null;
   readonly back: string;
+  readonly filter: string;
+  readonly channel: (channel: number) => string;
+  /** The address at which a rank is open; of none for -1. */
+  readonly open: (rank: number) => string;
+  readonly audit: (image: number) => string;
 }
 
 export class ChannelPanel {
   readonly el = h("article", { class: "channel", "data-testid": "channel-panel" });
+  readonly #large: LargeHit;
+  readonly #filter: ChannelFilter;
+  readonly #slot = h("div", { class: "large-slot" });
+  readonly #columns = h("div", { class: "channel-columns" });
+  readonly #head = h("div", { class: "channel-nav" });
+  readonly #table = h("div");
   #key = "";
+  #opened = "";
   #controller = new AbortController();
+  #audit: { readonly id: string; readonly images: Promise<SearchImages> } | undefined;
 
   constructor(
     private readonly source: Source,
-    private readonly pictures: PictureCache,
-  ) {}
+    private readonly tiles: Tiles,
+    private readonly ready: () => void,
+  ) {
+    this.#large = new LargeHit(source, tiles);
+    this.#filter = new ChannelFilter(source);
+    put(this.el, this.#head, this.#slot, this.#columns, this.#table);
+  }
 
-  show(
-    data: TopKData,
-    run: string,
-    channel: number,
-    links: ChannelLinks,
-    theme: Theme,
-    ready: () => void,
-  ): void {
-    const key = JSON.stringify([data.record.id, channel, links, theme]);
-    if (key === this.#key) return ready();
+  /** Show a channel; what was shown stays until all of it is here. */
+  show(chosen: Chosen): void {
+    const { data, channel } = chosen;
+    const key = JSON.stringify([
+      data.run,
+      data.record.id,
+      channel,
+      chosen.open,
+      chosen.theme,
+      chosen.links.back,
+      chosen.audit?.id, // while a search runs these come after the channel's pictures
+      chosen.filters?.id,
+    ]);
+    if (key === this.#key) return this.ready();
     this.#key = key;
     this.#controller.abort();
     this.#controller = new AbortController();
-    const ranks = Array.from({ length: data.k }, (_, rank) => rank).filter(
-      (rank) => data.image[channel * data.k + rank] >= 0,
+    const { signal } = this.#controller;
+    this.el.setAttribute("aria-busy", "true");
+    Promise.all([fetchDetail(this.source, data, channel, signal), this.#images(chosen)]).then(
+      ([detail, images]) => {
+        if (!signal.aborted) this.#draw(chosen, detail, images, signal);
+      },
+      (error: unknown) => {
+        if (!signal.aborted && !isAbort(error)) this.#fail(chosen, error);
+      },
     );
-    const focused = this.el.contains(document.activeElement) ? document.activeElement : null;
-    put(
-      this.el,
-      navigation(channel, links),
-      h(
-        "div",
-        { class: "channel-columns" },
-        h(
-          "div",
-          { class: "hits" },
-          ...ranks.map((rank) => this.#hit(data, run, channel, rank, theme, ready)),
-        ),
-        h(
-          "div",
-          { class: "channel-side" },
-          histogram(data, channel),
-          statistics(data, channel),
-          classes(data, channel, theme),
-          field(data, channel),
-          note(data),
-        ),
-      ),
-      table(data, channel, ranks),
-    );
-    if (focused) this.focus(focused.getAttribute("aria-label"));
-    if (!ranks.length) ready();
+  }
+
+  /** Forget what is shown: another page takes its place. */
+  hide(): void {
+    this.#controller.abort();
+    this.#key = this.#opened = "";
   }
 
   /** Give the focus to the link with this label, else to the heading. */
-  focus(label: string | null = null): void {
+  focus(label: string | null = null, preventScroll = true): void {
     const link = [...this.el.querySelectorAll<HTMLElement>("a[aria-label]")].find(
       (one) => label !== null && one.getAttribute("aria-label") === label,
     );
-    (link ?? this.el.querySelector<HTMLElement>("h2"))?.focus({ preventScroll: true });
+    (link ?? this.el.querySelector<HTMLElement>("h2"))?.focus({ preventScroll });
   }
 
-  #hit(
-    data: TopKData,
-    run: string,
-    channel: number,
-    rank: number,
-    theme: Theme,
-    ready: () => void,
-  ): HTMLElement {
-    const i = channel * data.k + rank;
-    const label = data.label?.[i] ?? -1;
-    const names = ["patch", ...(data.projections ? ["projection"] : [])];
-    const canvases = names.map((name) => this.#canvas(data, run, name, channel, rank, ready));
-    const scale = data.projectionScale?.[i];
-    return h(
-      "figure",
-      { class: "hit" },
-      h("div", { class: "hit-pictures" }, ...canvases),
+  #fail(chosen: Chosen, error: unknown): void {
+    this.#key = "";
+    put(this.#head, ...navigation(chosen));
+    put(this.#slot);
+    put(this.#columns, failed(error));
+    put(this.#table);
+    this.el.removeAttribute("aria-busy");
+    this.ready();
+  }
+
+  /** Names and whole pictures; a page without them is still of use. */
+  async #images({ data, audit }: Chosen): Promise<SearchImages> {
+    if (!audit) return NO_IMAGES;
+    if (this.#audit?.id !== audit.id)
+      this.#audit = { id: audit.id, images: fetchImages(this.source, data.run, audit.id) };
+    return this.#audit.images.catch(() => {
+      this.#audit = undefined;
+      return NO_IMAGES;
+    });
+  }
+
+  #draw(chosen: Chosen, detail: ChannelDetail, images: SearchImages, signal: AbortSignal): void {
+    const { data, channel, theme, links } = chosen;
+    const focused = this.el.contains(document.activeElement) ? document.activeElement : null;
+    const ranks = ranksOf(data, channel);
+    const open = ranks.includes(chosen.open) ? chosen.open : -1;
+    const drawn = this.ready;
+    const look: HitsLook = { data, channel, detail, images, theme, open, href: links.open, signal, drawn };
+    put(this.#head, ...navigation(chosen));
+    this.#open(look, chosen, ranks);
+    put(
+      this.#columns,
+      channelHits(this.tiles, look),
       h(
-        "figcaption",
-        {},
-        h(
-          "div",
-          { class: "hit-title" },
-          h("span", { class: "rank num" }, rank + 1),
-          label >= 0 ? h("b", {}, dot(data.classColour(label, theme)), data.className(label)) : null,
-          h("span", { class: "num strong" }, number(data.value[i])),
-        ),
-        h(
-          "div",
-          { class: "hit-facts num" },
-          `image ${count(data.image[i])} · row ${data.position[2 * i]}, column ${data.position[2 * i + 1]}`,
-          scale !== undefined
-            ? h("span", { title: "The |value| drawn as full contrast" }, ` · ±${number(scale, 2)}`)
-            : null,
-        ),
+        "div",
+        { class: "channel-side" },
+        scores(data, channel, detail),
+        statistics(data, channel, detail),
+        selectivity(data, channel, detail, theme),
+        pictureClasses(data, channel, theme),
+        similarChannels(this.tiles, data, detail, links.channel, signal),
+        this.#filter.show(data.run, chosen.filters, data, channel, links.filter, signal),
+        reports(data),
       ),
     );
+    put(this.#table, table(look, ranks));
+    this.el.removeAttribute("aria-busy");
+    this.#refocus(focused, open);
+    if (!ranks.length) this.ready();
   }
 
-  #canvas(
-    data: TopKData,
-    run: string,
-    name: string,
-    channel: number,
-    rank: number,
-    ready: () => void,
-  ): HTMLElement {
-    const sheet = data.record.pictures[name];
-    const canvas = h("canvas", { role: "img", "aria-label": `${name} of picture ${rank + 1}` });
-    if (!sheet) return canvas;
-    const [height, width] = sheet.tile;
-    const scale = TILE / Math.max(height, width);
-    const context = sizeCanvas(canvas, width * scale, height * scale);
-    const { signal } = this.#controller;
-    this.pictures.get(this.source.pictureUrl(run, data.record.id, tileOf(sheet, channel, rank).file)).then(
-      (picture) => {
-        if (signal.aborted) return;
-        drawTile(
-          context,
-          picture,
-          tileOf(sheet, channel, rank),
-          0,
-          0,
-          width * scale,
-          height * scale,
-          data.part(channel, rank, sheet),
-        );
-        ready();
-      },
-      (error: unknown) => {
-        if (!isAbort(error)) canvas.title = "This sheet could not be loaded";
-      },
-    );
-    return canvas;
+  #open(look: HitsLook, { links, audit }: Chosen, ranks: readonly number[]): void {
+    const { open, images } = look;
+    if (open < 0) return put(this.#slot);
+    const to = (rank: number): string | null => (ranks.includes(rank) ? links.open(rank) : null);
+    const image = look.detail.image[open];
+    const large: LargeLinks = {
+      close: links.open(-1),
+      previous: to(open - 1),
+      next: to(open + 1),
+      audit: audit && images.name(image) ? links.audit(image) : null,
+    };
+    this.#large.show(look, large);
+    if (!this.#large.el.isConnected) put(this.#slot, this.#large.el);
+  }
+
+  /** Keep the focus where it was; a picture that was opened gets it, one that was closed gives it back. */
+  #refocus(focused: Element | null, open: number): void {
+    const before = this.#opened;
+    this.#opened = open < 0 ? "" : String(open);
+    const here = focused !== null || document.activeElement === document.body;
+    if (!here) return;
+    if (open >= 0 && before === "") {
+      this.#large.el.focus({ preventScroll: true });
+      this.el.scrollIntoView();
+    } else if (open < 0 && before !== "") this.focus(`Open picture ${Number(before) + 1}`, false);
+    else if (focused && !focused.isConnected) this.focus(focused.getAttribute("aria-label"));
   }
 }
 
-function navigation(channel: number, links: ChannelLinks): HTMLElement {
+function navigation({ channel, links }: Chosen): HTMLElement[] {
   const step = (href: string | null, label: string, arrow: string): HTMLElement =>
     href
       ? h("a", { class: "button", href, "aria-label": label }, arrow)
       : h("span", { class: "button off", "aria-hidden": "true" }, arrow);
-  return h(
-    "div",
-    { class: "channel-nav" },
+  return [
     h("a", { class: "button", href: links.back }, "← All channels"),
     h("h2", { class: "num", tabindex: -1 }, `Channel ${channel}`),
     h(
@@ -170,151 +196,21 @@ function navigation(channel: number, links: ChannelLinks): HTMLElement {
       step(links.previous, "Previous channel", "←"),
       step(links.next, "Next channel", "→"),
     ),
-  );
+  ];
 }
 
-function statistics(data: TopKData, channel: number): HTMLElement {
-  return block(
-    "Over the data set",
-    facts([
-      { name: "max", value: number(data.max[channel]) },
-      { name: "mean", value: number(data.mean[channel]) },
-      { name: "standard deviation", value: number(Math.sqrt(Math.max(0, data.variance[channel]))) },
-      { name: "positions above 0", value: percent(data.positive[channel]) },
-      { name: "images", value: count(data.seen) },
-    ]),
-  );
-}
-
-function histogram(data: TopKData, channel: number): HTMLElement | null {
-  const { histogram: counts, edges } = data;
-  if (!counts || !edges || edges.length < 2) return null;
-  const bins = edges.length - 1;
-  const own = counts.subarray(channel * bins, (channel + 1) * bins);
-  const top = Math.log1p(Math.max(...own));
-  const bars = Array.from(own, (n, bin) =>
-    s(
-      "rect",
-      {
-        x: bin * (248 / bins) + 0.5,
-        width: Math.max(1, 248 / bins - 1),
-        y: 72 - (top ? (72 * Math.log1p(n)) / top : 0),
-        height: top ? (72 * Math.log1p(n)) / top : 0,
-        rx: 0.8,
-      },
-      s("title", {}, `${number(edges[bin], 3)} … ${number(edges[bin + 1], 3)}: ${count(n)}`),
-    ),
-  );
-  return block(
-    "Activations, logarithmic counts",
-    h(
-      "div",
-      { class: "bars" },
-      s(
-        "svg",
-        {
-          viewBox: "0 0 248 72",
-          role: "img",
-          "aria-label": `Histogram of the activations of channel ${channel} from ${number(edges[0])} to ${number(edges[bins])}`,
-        },
-        ...bars,
-      ),
-      h("div", { class: "bar-ends num" }, h("span", {}, tick(edges[0])), h("span", {}, tick(edges[bins]))),
-    ),
-  );
-}
-
-function classes(data: TopKData, channel: number, theme: Theme): HTMLElement | null {
-  if (!data.label) return null;
-  const counts = new Map<number, number>();
-  for (let rank = 0; rank < data.k; rank++) {
-    const label = data.label[channel * data.k + rank];
-    if (label >= 0) counts.set(label, (counts.get(label) ?? 0) + 1);
-  }
-  const rows = [...counts].sort((a, b) => b[1] - a[1]);
-  if (!rows.length) return null;
-  return block(
-    `Classes of the ${data.k}`,
-    h(
-      "ul",
-      { class: "class-list" },
-      ...rows.map(([label, n]) =>
-        h(
-          "li",
-          {},
-          dot(data.classColour(label, theme)),
-          h("span", {}, data.className(label)),
-          h("i", { style: { width: `${(60 * n) / data.k}px`, background: data.classColour(label, theme) } }),
-          h("b", { class: "num" }, n),
-        ),
-      ),
-    ),
-  );
-}
-
-/** The input with the receptive field of the strongest position, to scale. */
-function field(data: TopKData, channel: number): HTMLElement | null {
-  const [height, width] = data.inputSize;
-  if (!height || !width) return null;
-  const boxes = Array.from({ length: data.k }, (_, rank) => {
-    const at = 4 * (channel * data.k + rank);
-    const [y0, x0, y1, x1] = [0, 1, 2, 3].map((part) => data.box[at + part]);
-    return s("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, class: rank === 0 ? "first" : "" });
-  });
-  const pad = Math.max(height, width) * 0.02;
-  const size = data.field.reason
-    ? data.field.reason
-    : `${times(...data.field.size)} of ${times(height, width)} px`;
-  return block(
-    "Where in the picture",
-    h(
-      "div",
-      { class: "field" },
-      s(
-        "svg",
-        {
-          viewBox: `${-pad} ${-pad} ${width + 2 * pad} ${height + 2 * pad}`,
-          role: "img",
-          "aria-label": `Receptive fields of the nine positions in the input, ${size}`,
-        },
-        s("rect", { width, height, class: "frame" }),
-        ...boxes.reverse(),
-      ),
-      h("p", { class: "muted" }, `Receptive field ${size}; the strongest is drawn full.`),
-    ),
-  );
-}
-
-function note(data: TopKData): HTMLElement | null {
-  if (!data.projections) return null;
-  return block(
-    "How to read a projection",
-    h(
-      "p",
-      { class: "muted" },
-      `It shows what in this image reached the channel: mid-grey is zero. Where it is, is reliable; that it is special to this channel, less so the deeper the layer. ${data.report}`,
-    ),
-  );
-}
-
-const block = (title: string, content: HTMLElement): HTMLElement =>
-  h("section", { class: "block" }, h("h3", {}, title), content);
-
-function table(data: TopKData, channel: number, ranks: readonly number[]): HTMLElement {
+function table({ data, channel, detail, images }: HitsLook, ranks: readonly number[]): HTMLElement {
   const rows = ranks.map((rank) => {
-    const i = channel * data.k + rank;
+    const image = detail.image[rank];
     return [
       rank + 1,
-      data.className(data.label?.[i] ?? -1),
-      count(data.image[i]),
-      number(data.value[i]),
-      data.position[2 * i],
-      data.position[2 * i + 1],
+      data.className(data.label?.[channel * data.k + rank] ?? -1),
+      images.name(image) ? `${images.name(image)} (${image})` : count(image),
+      number(detail.value[rank]),
+      detail.position[2 * rank],
+      detail.position[2 * rank + 1],
     ];
   });
-  return hiddenTable(
-    `The pictures of channel ${channel}`,
-    ["rank", "class", "image", "activation", "row", "column"],
-    rows,
-  );
+  const head = ["rank", "class", "image", "activation", "row", "column"];
+  return hiddenTable(`The pictures of channel ${channel}`, head, rows);
 }
