@@ -44,11 +44,15 @@ screenshots: .venv/ready  ## make the pictures of README and docs anew from a ru
 	$(PYTHON) scripts/browser.py
 	$(PYTHON) scripts/screenshots.py $(ARGS)
 
-bench: .venv/ready  ## the paired benchmarks; copy their tables into benchmarks/RESULTS.md
+bench: .venv/ready  ## the paired benchmarks (IMAGES=FOLDER for those that need JPEG files); see benchmarks/RESULTS.md
 	.venv/bin/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(PYTHON) benchmarks/recording.py
 	$(PYTHON) benchmarks/watch.py
 	$(PYTHON) benchmarks/networks.py
+ifdef IMAGES
+	$(PYTHON) benchmarks/inspecting.py $(IMAGES)
+	$(PYTHON) benchmarks/projecting.py $(IMAGES) --networks alexnet,vgg16
+endif
 
 survey: .venv/ready  ## look into every network of torchvision and 300 of timm's; makes docs/architectures.md anew
 	$(PYTHON) scripts/survey.py -o docs/architectures.md

@@ -46,7 +46,14 @@ class Kept:
                 self.tiles[slot] = tile.copy()
 
 
-def peer(model: Model, top: TopK, images: ImageSet, units: list[tuple[int, int]], kept: Kept, clock: Clock) -> Any:
+def peer(
+    model: Model,
+    top: TopK,
+    images: ImageSet,
+    units: list[tuple[int, int]],
+    ours: dict[tuple[int, int], Any],
+    clock: Clock,
+) -> Any:
     """Return Captum's seconds for one unit, the median, and the largest relative difference from ours."""
     from captum.attr import NeuronDeconvolution
 
@@ -61,11 +68,11 @@ def peer(model: Model, top: TopK, images: ImageSet, units: list[tuple[int, int]]
             start = clock()
             theirs = method.attribute(pixels, (channel, y, x))
             seconds.append(clock() - start)
-        tile = np.zeros(kept.tiles[channel, rank].shape, np.float32)
+        tile = np.zeros(ours[channel, rank].shape, np.float32)
         value = float(top.value[channel, rank])  # Captum sends back 1, Zeiler and Fergus the activation
         paste(tile, value * theirs[0].permute(1, 2, 0).detach().cpu().numpy(), top.tile_box[channel, rank])
         largest = float(np.abs(tile).max()) or 1.0
-        worst = max(worst, float(np.abs(tile - kept.tiles[channel, rank]).max()) / largest)
+        worst = max(worst, float(np.abs(tile - ours[channel, rank]).max()) / largest)
     return statistics.median(seconds), worst
 
 
@@ -88,16 +95,18 @@ def measure(name: str, options: argparse.Namespace) -> None:
     ours_total = peer_total = wall_total = 0.0
     made = worst = 0
     for layer, top in tops.items():
-        there = [(int(c), int(r)) for c, r in np.argwhere(top.image >= 0)]
+        there = [(int(c), int(r)) for c, r in np.argwhere(top.image >= 0) if c % options.every == 0]
         units = [there[i] for i in draw.choice(len(there), options.units, replace=False)]
-        kept = Kept(set(units))
+        kept = Kept({(channel // options.every, rank) for channel, rank in units})
         wall, start = time.perf_counter(), clock()
-        report = model.attribute_each(top, images, keep=kept)
+        chosen = range(0, top.channels, options.every)
+        report = model.attribute_each(top, images, keep=kept, channels=chosen)
         ours, wall = clock() - start, time.perf_counter() - wall
         ours_total, wall_total, made = ours_total + ours, wall_total + wall, made + kept.count
         line = f"| {name} {layer} | {kept.count:,} | {1e3 * ours / kept.count:.2f} ms |"
         if options.peer:
-            theirs, error = peer(model, top, images, units, kept, clock)
+            made_too = {(row * options.every, rank): tile for (row, rank), tile in kept.tiles.items()}
+            theirs, error = peer(model, top, images, units, made_too, clock)
             peer_total, worst = peer_total + theirs * kept.count, max(worst, error)
             line += f" {1e3 * theirs:.1f} ms | {theirs * kept.count / ours:.1f}x | {error:.1e} |"
         print(f"{line} {report.engine}, {report.mismatches} mismatches |", flush=True)
@@ -113,6 +122,7 @@ def main() -> None:
     parser.add_argument("--networks", default="alexnet")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--units", type=int, default=12, help="units of each layer that Captum projects")
+    parser.add_argument("--every", type=int, default=1, help="project every so-manieth channel only")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-peer", dest="peer", action="store_false")

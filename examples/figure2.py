@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 
 import convscope as cs
@@ -20,6 +21,7 @@ from convscope.demo.photographs import load_photographs
 from convscope.jobs import figure
 from convscope.nets.data import FirstImages
 from convscope.nets.images import image_set
+from convscope.nets.rules import find_rule
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,6 +40,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--layout", choices=figure.LAYOUTS, default="figure2", help="what is put where")
     parser.add_argument("--width", type=int, default=3600, help="pixels; 3600 are 12 inches at 300 dpi")
     args = parser.parse_args(arguments)
+    output = Path(args.output)
+    if not output.parent.is_dir() or output.suffix.lower() not in Image.registered_extensions():
+        parser.error(f"cannot write {output}; give a .png in a folder that is there")
+    if min(args.channels) < 1:
+        parser.error(f"a figure shows at least one channel of a layer, got {min(args.channels)}")
+    find_rule(args.rule)
 
     model = cs.Model("alexnet", weights=args.weights, name="AlexNet")
     images = image_set(args.images, model.preprocessing) if args.images else load_photographs(model.preprocessing)
@@ -49,9 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
         channels = figure.some_channels(top.value, count, (args.seed, number))
         panels.append(figure.panel(model, top, images, channels, rule=args.rule, title=f"Layer {number}"))
     picture = figure.draw(panels, args.layout, width=args.width)
-    options = {"dpi": (300, 300)} if Path(args.output).suffix == ".png" else {"quality": 85, "method": 6}
-    picture.save(args.output, **options)
-    print(f"{args.output}: {picture.width}×{picture.height} pixels. {figure.caption(panels)}")
+    options = {"dpi": (300, 300)} if output.suffix.lower() == ".png" else {"quality": 85, "method": 6}
+    picture.save(output, **options)
+    print(f"{output}: {picture.width}×{picture.height} pixels. {figure.caption(panels)}")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) 
     asked = ("-o", tmp_path / "run", "--top", 2, "--rules", "deconvnet, guided_backprop")
     done = convscope("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
+    assert "2 pictures in 2 classes" in done.stdout
     assert "10 channels of 2 layers, deconvnet, guided_backprop" in done.stdout
     assert "notes.jpg" in done.stdout
     run = Run(tmp_path / "run")
@@ -114,6 +115,14 @@ def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) 
     assert run.entries("filters")
     assert run.entries("volume")
     assert run.record(run.entries("audit")[-1]).meta["layers"] == ["0", "2"]
+
+
+def test_inspect_says_how_many_classes_the_first_pictures_are_of(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "mynet.py").write_text(NET)
+    asked = ("-o", tmp_path / "run", "--top", 1, "--limit", 1, "--proofs", 0)
+    done = convscope("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "1 picture in 1 of 2 classes" in done.stdout
 
 
 def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(

@@ -22,7 +22,15 @@ from pyarrow import parquet
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from convscope.errors import FormatError, InputError, NotFoundError
-from convscope.nets.data import IMAGENET, ArrayImages, FirstImages, FolderImages, Preprocessing, skipped_sentence
+from convscope.nets.data import (
+    IMAGENET,
+    ArrayImages,
+    FirstImages,
+    FolderImages,
+    KeptImages,
+    Preprocessing,
+    skipped_sentence,
+)
 from convscope.nets.datasets.shards import shard_paths
 from convscope.nets.datasets.synsets import unique_names
 from convscope.nets.images import image_set, synsets
@@ -227,6 +235,45 @@ def test_the_first_images_keep_what_they_are_called(folder: Path) -> None:
     assert list(first.names) == list(first.files) == NAMES[:4]
     assert skipped_sentence(first) == "1 of 5 images skipped: bad.png (not an image)"
     assert FirstImages(ArrayImages(np.zeros((3, 4, 4), np.uint8)), 2).names == ()
+
+
+def test_kept_pictures_are_decoded_once_within_their_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = FirstImages(image_set(folder, SMALL), 6)
+    decoded: list[int] = []
+    display = FolderImages.display
+
+    def count(self: FolderImages, index: int) -> np.ndarray:
+        decoded.append(index)
+        return display(self, index)
+
+    monkeypatch.setattr(FolderImages, "display", count)
+    kept = KeptImages(whole, most_bytes=4 * 12 * 12 * 3)
+    for _ in range(3):
+        for number in range(6):
+            np.testing.assert_array_equal(kept.images(number, number + 1), whole.images(number, number + 1))
+    decoded.clear()
+    for number in range(6):
+        kept.images(number, number + 1)
+        kept.display(number)
+    assert decoded == [4, 4, 5, 5], "the first four fit, the others are decoded each time"
+    assert (len(kept), kept.fingerprint, kept.names) == (6, whole.fingerprint, whole.names)
+    arrays = ArrayImages(np.random.default_rng(0).integers(0, 255, (3, 4, 4), np.uint8))
+    np.testing.assert_array_equal(KeptImages(arrays).images(0, 3), arrays.images(0, 3))
+
+
+def test_pictures_are_kept_ahead_until_no_more_fit_and_go_to_processes_without_them(folder: Path) -> None:
+    whole = image_set(folder, SMALL)
+    kept = KeptImages(whole, most_bytes=3 * 12 * 12 * 3 + 1)
+    kept.keep([5, 1, 3, 0, 2])
+    assert len(kept._kept) == 3
+    assert set(kept._kept) < {5, 1, 3, 0, 2}
+    np.testing.assert_array_equal(kept.images(0, 6), whole.images(0, 6))
+    again = pickle.loads(pickle.dumps(kept))
+    assert not again._kept
+    assert len(pickle.dumps(kept)) < len(pickle.dumps(whole)) + 200
+    np.testing.assert_array_equal(again.images(2, 5), whole.images(2, 5))
+    with pytest.raises(NotFoundError, match="no images 7 to 7"):
+        kept.images(7, 7)
 
 
 # ---------------------------------------------------------------- labels

@@ -42,6 +42,7 @@ def searched(layer: str, channels: int, seed: int = 0, tile: int = 12, rules: li
         "box": np.zeros((c, k, 4), np.int32),
         **{name: random.random(c) for name in ("mean", "max", "variance", "positive")},
         "similar": random.integers(0, c, (c, 8)).astype(np.int32),
+        "activation": random.random((c, k)).astype(np.float32),
         "projection_scale": random.random((len(rules), c, k)).astype(np.float32),
         "proof": random.random((len(rules), c, k, 5)).astype(np.float32),
     }
@@ -255,6 +256,7 @@ def test_channels_that_are_not_chosen_leave_the_file(run: Path, tmp_path: Path, 
     value, truth = page.array(blocks, "value"), whole.array(everything, "value")
     assert np.array_equal(value[[3, 33]], truth[[3, 33]])
     assert np.isnan(np.delete(value, [3, 33], axis=0)).all()
+    assert np.isnan(np.delete(page.array(blocks, "activation"), [3, 33], axis=0)).all()
     assert (np.delete(page.array(blocks, "image"), [3, 33], axis=0) == -1).all()
     proof = page.array(blocks, "proof")
     assert np.array_equal(proof[:, 33], whole.array(everything, "proof")[:, 33])
@@ -365,6 +367,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(run: Path, tmp_path: Pat
 
 def test_a_file_above_the_cap_is_refused_with_its_size_and_advice(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
+    refused(run, file, InputError, r"the program alone takes [\d.]+ MB, and the file may have 0\.01 MB", max_mb=0.01)
     refused(run, file, InputError, r"would have [\d.]+ MB, more than the 1 MB it may; choose fewer pages \(", max_mb=1)
     with pytest.raises(InputError) as caught:
         export(run, file, max_mb=1)

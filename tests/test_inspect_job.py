@@ -27,6 +27,7 @@ from convscope.jobs import folder
 from convscope.jobs.channels import record_top_k
 from convscope.jobs.projected import Projected
 from convscope.nets.data import ArrayImages, Preprocessing
+from convscope.nets.datasets.listed import ListedImages
 from convscope.nets.top_maps import shrunk_size
 from convscope.nets.torch import Model
 from convscope.store.records import Record
@@ -214,6 +215,7 @@ def test_before_the_relu_the_maps_are_those_of_the_layer_itself() -> None:
 def test_the_pages_fill_up_while_the_search_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PUBLISH_SECONDS", 0.0)
     monkeypatch.setattr(module, "SEARCH_SHARE", 0.0)
+    monkeypatch.setattr(module, "BEHIND", 0.0)
     model, real = branches(), Model.top_k
     monkeypatch.setattr(Model, "top_k", lambda *a, **o: real(*a, **o, shard_size=2, every=1))
     with SummaryWriter(tmp_path) as writer:
@@ -246,7 +248,12 @@ def test_publishing_takes_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatc
         while now[0] < 80:
             work.publish({"first": running})
             now[0] += 1.0
-    assert written == [3.0, 23.0, 43.0, 63.0]
+        assert written == [3.0, 23.0, 43.0, 63.0]
+        while now[0] < 4000:
+            work.publish({"first": running})
+            now[0] += 1.0
+    assert len(written) < 45, "each state stays on disk: of a longer search they come further apart"
+    assert written[-1] - written[-2] > 0.1 * written[-2]
 
 
 def vars_of(top: TopK) -> dict[str, Any]:
@@ -361,3 +368,50 @@ def test_killed_between_two_layers_it_goes_on_to_the_same_bytes(
     assert {("topk", "0"), ("audit", "killednet:build")} <= set(before)
     assert ("topk", "2") not in before
     assert inspect("killed") == whole
+
+
+def test_pictures_are_decoded_once_for_all_that_comes_after_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = []
+    for number, picture in enumerate(pictures(5).pixels):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(paths[-1])
+
+    def recorded(out: str, most: int) -> tuple[int, dict[tuple[str, str], dict[str, bytes]]]:
+        images, decoded = ListedImages(paths, pictures(5).preprocessing), []
+        real = ListedImages.display
+        with monkeypatch.context() as patched, SummaryWriter(tmp_path / out) as writer:
+            patched.setattr(ListedImages, "display", lambda self, i: (decoded.append(i), real(self, i))[1])
+            patched.setattr(module, "KEPT_BYTES", most)
+            record_top_k(branches(), images, writer, layers=LAYERS, k=2)
+        return len(decoded), contents(tmp_path / out)
+
+    once, kept = recorded("kept", 1 << 20)
+    often, fresh = recorded("fresh", 0)
+    assert once == 2 + 5 + 5, "to see how large they are, in the search, and once after it"
+    assert often > 20
+    assert kept == fresh
+
+
+def test_a_layer_that_is_named_twice_is_recorded_once_and_drafts_are_cleared_away(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twicenet.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    question = folder.Question(layers=["0", "0"], k=1, input_shape=(3, 32, 32))
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "record_top_k", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.inspect_folder("twicenet:build", photos, out, question, lambda _: lambda *_: None)
+    (out / "..top_k.checkpoint.1234-abcd").write_bytes(b"half")
+    (out / ".inspect.json.new").write_bytes(b"half")
+    folder.inspect_folder("twicenet:build", photos, out, question, lambda _: lambda *_: None)
+    contents(out)  # says so if anything is there twice
+    assert [entry.tag for entry in Run(out).entries("topk")] == ["0"]
+    assert not [path.name for path in out.iterdir() if not path.name.startswith(("events", "records"))]

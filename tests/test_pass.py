@@ -19,7 +19,7 @@ import pytest
 from convscope.errors import ConvscopeError, FormatError, InputError, StorageError
 from convscope.scale import local
 from convscope.scale.local import InProcess, ProcessPool, ReadAhead, ahead, run_pass
-from convscope.scale.plan import Checkpoint, Plan, Shard
+from convscope.scale.plan import Arrays, Checkpoint, Plan, Shard
 
 State = dict[str, np.ndarray]
 
@@ -288,6 +288,24 @@ def test_progress_and_publishing(tmp_path: Path) -> None:
     assert steps[-1] == (50, 50)
     assert len(steps) == 13
     assert seen == [(20, 5), (40, 10), (50, 13)]
+
+
+def test_what_is_slow_to_save_or_to_publish_takes_a_tenth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, seen = [0.0], []
+    monkeypatch.setattr("convscope.scale.local.time.monotonic", lambda: now[0])
+
+    def slow(shard: Shard) -> Arrays:
+        now[0] += 1.0
+        return work(shard)
+
+    def publish(_: Arrays, cursor: int) -> None:
+        seen.append((cursor, now[0]))
+        now[0] += 0.5
+
+    run_pass(PLAN, InProcess(slow), merge, every=1, publish=publish)
+    assert [cursor for cursor, _ in seen] == [1, 6, 11, 13], "every 4.5 s and at the end"
 
 
 def test_nothing_to_do_and_lost_shards_are_errors() -> None:

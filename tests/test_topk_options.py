@@ -98,6 +98,23 @@ def test_a_channel_of_one_class_has_a_selectivity_of_1() -> None:
     assert sums.best()[0][:, :3].tolist() == [[7, -1, -1], [2, 7, -1], [-1, -1, -1]]
 
 
+def test_sums_of_parts_are_those_of_all_and_the_parts_stay_as_they_were() -> None:
+    rng = np.random.default_rng(1)
+    scores, labels = rng.integers(-9, 9, (5, 60)).astype(np.float32), rng.integers(-1, 7, 60).astype(np.int32)
+    labels[:20] %= 3  # later ones bring classes that are new
+    parts = [ClassSums.of(scores[:, i : i + 10], labels[i : i + 10]) for i in range(0, 60, 10)]
+    before = [part.total.copy() for part in parts]
+    merged = ClassSums.empty(5)
+    for part in parts:
+        merged = merged.merge(part)
+    whole = ClassSums.of(scores, labels)
+    for name in ("number", "images", "total"):
+        np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name), name)
+    parts[0].merge(parts[1]).merge(parts[0])
+    for part, total in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(part.total, total)
+
+
 def test_a_nan_is_no_preference() -> None:
     scores = np.array([[np.nan, 2, 1, 1], [np.inf, 1, 1, 1]], np.float32)
     sums = ClassSums.of(scores, np.array([0, 0, 1, 1], np.int32))

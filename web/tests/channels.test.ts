@@ -14,7 +14,7 @@ import {
   whereOf,
 } from "../src/lib/topk";
 import { fetchTopK, measuresOf, ranksOf, specificityOf, type TopKData } from "../src/lib/topkdata";
-import { fetchDetail } from "../src/lib/topkdetail";
+import { fetchDetail, likest } from "../src/lib/topkdetail";
 import { foundSentence, nothingText, selectivityText, topkFacts, wayFacts } from "../src/lib/topkpage";
 import type { Index, NumberArray, RecordMeta, Sheet, Source, Tensors } from "../src/source/source";
 
@@ -124,6 +124,18 @@ describe("proof figures in words", () => {
     expect(recomputedReading(0, 0)?.says).toBe("as the search recorded");
     expect(recomputedReading(10, undefined)).toBeNull();
     expect(recomputedReading(10, Number.NaN)).toBeNull();
+  });
+});
+
+describe("the most similar channels", () => {
+  const found = { similar: Int32Array.of(4, 9, 1, -1), similarity: Float32Array.of(0.75, 0.5, 0.25, 0) };
+  const of = (meta: RecordMeta["meta"], channels = 10) =>
+    likest({ record: { meta } as RecordMeta, channels }, found).map(({ channel }) => channel);
+
+  it("are those that are there and, in a file, those that were exported", () => {
+    expect(of({})).toEqual([4, 9, 1]);
+    expect(of({}, 9)).toEqual([4, 1]);
+    expect(of({ exported_channels: [1, 2] })).toEqual([1]);
   });
 });
 
@@ -290,6 +302,19 @@ describe("a top-k record", () => {
       28, 29, 30, 31,
     ]);
     expect(detail.histogram).toBeUndefined();
+  });
+
+  it("has the activations beside scores that are means: they are what is recomputed", async () => {
+    const detail = async (more: typeof ARRAYS) => {
+      const source = recorded({ ...arrays, ...more }, META, SHEETS);
+      return fetchDetail(source, await fetchTopK(source, "run", "id", gone), 0, gone);
+    };
+    expect([...(await detail({})).activation]).toEqual([4, 3]);
+    const mean = await detail({ activation: { shape: [3, 2], data: Float32Array.of(40, 30, 2, 1, 0, 0) } });
+    expect([[...mean.value], [...mean.activation]]).toEqual([
+      [4, 3],
+      [40, 30],
+    ]);
   });
 
   it("is of use without rules, labels and audit", async () => {

@@ -36,7 +36,7 @@ class ClassSums:
     images
         How many images each had, ``(n,)``.
     total
-        The sums, ``(C, n)``; what is below 0 or NaN counts as 0.
+        The sums, ``(n, C)``, where a class is added fast; what is below 0 or NaN counts as 0.
     """
 
     number: npt.NDArray[np.int32]
@@ -46,7 +46,7 @@ class ClassSums:
     @classmethod
     def empty(cls, channels: int) -> ClassSums:
         """Return the state before the first image."""
-        return cls(np.empty(0, np.int32), np.empty(0, np.int64), np.empty((channels, 0)))
+        return cls(np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, channels)))
 
     @classmethod
     def of(cls, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> ClassSums:
@@ -56,26 +56,33 @@ class ClassSums:
             return cls.empty(len(scores))
         order = known[np.argsort(labels[known], kind="stable")]
         number, starts, images = np.unique(labels[order], return_index=True, return_counts=True)
-        rectified = np.fmax(scores[:, order], 0).astype(np.float64)
-        return cls(number.astype(np.int32), images.astype(np.int64), np.add.reduceat(rectified, starts, axis=1))
+        rectified = np.fmax(scores.T[order], 0).astype(np.float64)
+        return cls(number.astype(np.int32), images.astype(np.int64), np.add.reduceat(rectified, starts, axis=0))
 
     def merge(self, other: ClassSums) -> ClassSums:
         """Return the sums over the images of both."""
         if not len(other.number):
             return self
-        number = np.union1d(self.number, other.number)
-        images = np.zeros(len(number), np.int64)
-        total = np.zeros((len(self.total), len(number)))
-        for part in (self, other):
-            places = np.searchsorted(number, part.number)
-            images[places] += part.images
-            total[:, places] += part.total
+        whole = self._with(other.number)
+        places = np.searchsorted(whole.number, other.number)
+        whole.images[places] += other.images
+        whole.total[places] += other.total
+        return whole
+
+    def _with(self, classes: npt.NDArray[np.int32]) -> ClassSums:
+        """Return a copy with room for more classes."""
+        number = np.union1d(self.number, classes)
+        if len(number) == len(self.number):
+            return ClassSums(self.number, self.images.copy(), self.total.copy())
+        images, total = np.zeros(len(number), np.int64), np.zeros((len(number), self.total.shape[1]))
+        places = np.searchsorted(number, self.number)
+        images[places], total[places] = self.images, self.total
         return ClassSums(number, images, total)
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
         """The mean rectified score of each class, ``(C, n)``."""
-        return np.asarray(self.total / self.images)
+        return np.ascontiguousarray((self.total / self.images[:, None]).T)
 
     def best(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the classes with the largest means and these means, both ``(C, 8)``, best first.
@@ -133,8 +140,10 @@ class ScoreSample:
             return self
         image = np.concatenate([self.image, other.image])
         score = np.concatenate([self.score, other.score], axis=1)
-        order = np.argsort(image)
-        return ScoreSample(image[order], score[:, order])
+        if len(self.image) and self.image[-1] > other.image[0]:  # mostly they come in order already
+            order = np.argsort(image)
+            image, score = image[order], score[:, order]
+        return ScoreSample(image, score)
 
     def alike(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the channels whose scores go most with each one's, and their correlations, both ``(C, 8)``.

@@ -36,6 +36,8 @@ KEPT_BYTES: Final = 1 << 29
 """Of the pictures that are among the top ones, so much is kept decoded: 3,500 of 224×224 in colour."""
 SEARCH_SHARE: Final = 9
 """Publishing takes at most a tenth of the time: the pages of a large network wait longer for the next state."""
+BEHIND: Final = 1 / 8
+"""The pages of a long search lag behind by an eighth of it: each published state stays on disk."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class _Recording:
     ) -> None:
         self._model, self._images, self._writer, self._settings = model, images, writer, settings
         self._step, self._finished = step, finished
-        self._published, self._pause = time.monotonic(), PUBLISH_SECONDS
+        self._began = self._published = time.monotonic()
+        self._pause = PUBLISH_SECONDS
         self.display = displayed(images)
 
     def keep(self, tops: Mapping[str, TopK]) -> ImageSet:
@@ -197,7 +200,8 @@ class _Recording:
             self._writer.add(self._summary(top))
         self._writer.flush()
         self._published = time.monotonic()
-        self._pause = max(PUBLISH_SECONDS, SEARCH_SHARE * (self._published - began))
+        took, so_far = self._published - began, self._published - self._began
+        self._pause = max(PUBLISH_SECONDS, SEARCH_SHARE * took, BEHIND * so_far)
 
     def project(self, tops: Mapping[str, TopK], looked: Mapping[str, TopMaps], progress: Progress) -> None:
         """Project layer after layer back, and write the final record of each while the next one is projected."""

@@ -146,7 +146,8 @@ def _opened(network: str, folder: str | Path, question: Question) -> _Job:
     """Open all that is asked for; what is wrong with it fails here, before anything is written, or not at all."""
     question.settings.check()
     model = open_model(network, question)
-    layers = [model.layer(name).name for name in question.layers] if question.layers else None
+    named = dict.fromkeys(model.layer(name).name for name in question.layers or ())  # each once
+    layers = list(named) or None
     found = image_set(folder, whole_input(model), labels=question.labels, label_names=question.names)
     images = FirstImages(found, question.limit or len(found))
     convolutions = [layer.name for layer in model.layers if layer.kind.startswith("Conv") and len(layer.shape) == 3]

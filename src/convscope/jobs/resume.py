@@ -64,9 +64,10 @@ class Work:
             self._write()
 
     def done(self) -> None:
-        """Leave nothing behind but the run."""
-        for left in (CHECKPOINT, MARK):
-            (self._mark.parent / left).unlink(missing_ok=True)
+        """Leave nothing behind but the run; the mark goes last, so that a call that is killed here can go on."""
+        out = self._mark.parent
+        for left in (*out.glob(f".{CHECKPOINT}.*"), out / CHECKPOINT, out / f"{MARK}.new", self._mark):
+            left.unlink(missing_ok=True)  # the drafts are of calls that were killed while they wrote
 
 
 class ContinuedWriter(SummaryWriter):

@@ -156,6 +156,11 @@ class KeptImages(FirstImages):
             if any(number not in self._kept for number in part):
                 return
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the set itself."""
+        return self._images.fingerprint
+
     def images(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Return images start..stop as the network's input, ``(n, C, H, W)``."""
         numbers = range(len(self))[start:stop]

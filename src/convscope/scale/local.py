@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -29,6 +30,8 @@ Part = TypeVar("Part")
 Piece = TypeVar("Piece")
 
 _RESTARTS: Final = 3
+_QUICK: Final = 0.1
+_SHARE: Final = 9
 _AHEAD: Final = 2
 
 
@@ -181,6 +184,29 @@ def _do(shard: Shard) -> Any:
     return _worker[0](shard)
 
 
+class Sparing:
+    """Sees to it that something done now and then takes at most a tenth of the time, unless it is quick anyway.
+
+    The state of a large network is hundreds of megabytes, and a fast machine is through with some shards before those
+    are written.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._next = 0.0
+
+    def now(self, *, due: bool, last: bool) -> bool:
+        """Tell whether it is to be done: when it is due and the pause is over, and the last time."""
+        return last or (due and time.monotonic() >= self._next)
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        end = time.monotonic()
+        took = end - self._began
+        self._next = end + (_SHARE * took if took > _QUICK else 0)
+
+
 def run_pass(
     plan: Plan,
     engine: Engine[State],
@@ -205,7 +231,8 @@ def run_pass(
         Where the pass is resumed from, if it has begun, and where it leaves its state; ``None`` for a pass that
         cannot be resumed.
     every
-        How many shards there are between two checkpoints, and between two calls of ``publish``.
+        How many shards there are between two checkpoints, and between two calls of ``publish``; more where these
+        would take more than a tenth of the time.
     progress
         Called with the images done and the images in all.
     publish
@@ -221,15 +248,19 @@ def run_pass(
     state = from_arrays(arrays) if cursor and from_arrays else None
     total, end = plan.images_before(len(plan.shards)), len(plan.shards)
     early: dict[int, State] = {}
+    saving, publishing = Sparing(), Sparing()
     for index, result in engine.map(range(cursor, end), plan.shards):
         early[index] = result
         while cursor in early:
             state = early.pop(cursor) if state is None else merge(state, early.pop(cursor))
             cursor += 1
-            if store and to_arrays and (cursor % every == 0 or cursor == end):
-                store.save(plan, cursor, to_arrays(state))
-            if publish and (cursor % every == 0 or cursor == end):
-                publish(state, cursor)
+            due = cursor % every == 0
+            if store and to_arrays and saving.now(due=due, last=cursor == end):
+                with saving:
+                    store.save(plan, cursor, to_arrays(state))
+            if publish and publishing.now(due=due, last=cursor == end):
+                with publishing:
+                    publish(state, cursor)
             if progress:
                 progress(plan.images_before(cursor), total)
     if state is None or cursor < end:

@@ -149,6 +149,10 @@ def compose(
     selected = select(source, choice)
     parts = _front_end(scenes=bool(_SCENES & set(selected.pages())))
     program = len(_page(parts, [], 0))
+    if (least := len(_page(_front_end(scenes=False), [], 0))) >= max_mb * _MB:
+        raise InputError(
+            f"the program alone takes {megabytes(least)}, and the file may have {max_mb:g} MB; allow more (--max-mb)"
+        )
     blocks = Blocks(max_mb * _MB - program)
     try:
         runs = Packer(source, blocks, quality).pack(selected)

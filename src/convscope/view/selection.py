@@ -22,7 +22,7 @@ from convscope.summary import KINDS
 from convscope.view.source import Source
 
 CHANNEL_AXIS: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("value", "image", "position", "box", "label", "recomputed", "map_scale"), 0),
+    **dict.fromkeys(("value", "activation", "image", "position", "box", "label", "recomputed", "map_scale"), 0),
     **dict.fromkeys(("histogram", "class_top", "class_mean", "similar", "similarity"), 0),
     **dict.fromkeys(("projection_scale", "proof"), 1),
 }

@@ -1,10 +1,13 @@
 // What only the page of one channel needs of a top-k record: fetched a channel at a time.
+
 import type { NumberArray, Source } from "../source/source";
+import { isExported } from "./exported";
 import type { TopKData } from "./topkdata";
 
 /** Arrays with a row a channel. */
 const BY_CHANNEL = [
   "value",
+  "activation",
   "image",
   "position",
   "mean",
@@ -23,6 +26,8 @@ export interface ChannelDetail {
   readonly value: NumberArray;
   readonly image: NumberArray;
   readonly position: NumberArray;
+  /** The activation at each position: the score itself, unless that is a mean. */
+  readonly activation: NumberArray;
   /** Over all positions of all images. */
   readonly mean: number;
   readonly variance: number;
@@ -58,6 +63,7 @@ export async function fetchDetail(
   const of = (name: (typeof BY_CHANNEL)[number]): NumberArray | undefined => arrays[name]?.data;
   return {
     value: arrays.value.data,
+    activation: (arrays.activation ?? arrays.value).data,
     image: arrays.image.data,
     position: arrays.position.data,
     mean: arrays.mean.data[0],
@@ -88,4 +94,16 @@ async function ofChannel(
     return [rule.name, row.subarray(start, start + size)];
   });
   return new Map(await Promise.all(parts));
+}
+
+/** The channels most like one, of those that can be shown, with how like they are. */
+export function likest(
+  { record, channels }: Pick<TopKData, "record" | "channels">,
+  { similar, similarity }: Pick<ChannelDetail, "similar" | "similarity">,
+): { readonly channel: number; readonly likeness: number }[] {
+  if (!similar || !similarity) return [];
+  const here = isExported(record);
+  return Array.from(similar, (channel, i) => ({ channel, likeness: similarity[i] })).filter(
+    ({ channel }) => channel >= 0 && channel < channels && here(channel),
+  );
 }

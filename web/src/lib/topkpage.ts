@@ -93,8 +93,9 @@ export function explainTopK(data: TopKData, one: boolean): string {
   const patches = one
     ? `The ${data.k} pictures that excite this channel most${cut}.`
     : `Each card is one channel: the ${data.k} pictures that excite it most${cut}.`;
+  const contrast = one ? "" : ", each at full contrast of its own";
   return data.rules.length
-    ? `${patches} The projections show what in this image reached the channel.`
+    ? `${patches} The projections show what in this image reached the channel${contrast}.`
     : patches;
 }
 

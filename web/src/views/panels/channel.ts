@@ -211,6 +211,6 @@ function table({ data, channel, detail, images }: HitsLook, ranks: readonly numb
       detail.position[2 * rank + 1],
     ];
   });
-  const head = ["rank", "class", "image", "activation", "row", "column"];
+  const head = ["rank", "class", "image", "score", "row", "column"];
   return hiddenTable(`The pictures of channel ${channel}`, head, rows);
 }

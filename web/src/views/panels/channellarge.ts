@@ -245,7 +245,7 @@ function heading({ data, detail, open: rank, images }: HitsLook, links: LargeLin
 
 function hitFacts({ data, channel, open: rank, detail }: HitsLook): Fact[] {
   const label = data.label?.[channel * data.k + rank] ?? -1;
-  const again = recomputedReading(detail.value[rank], detail.recomputed?.[rank]);
+  const again = recomputedReading(detail.activation[rank], detail.recomputed?.[rank]);
   return [
     ...(label >= 0 ? [{ name: "class", value: data.className(label) }] : []),
     { name: "image", value: count(detail.image[rank]) },
@@ -254,6 +254,9 @@ function hitFacts({ data, channel, open: rank, detail }: HitsLook): Fact[] {
       value: number(detail.value[rank]),
       title: data.score ? `${data.score} over the map` : "",
     },
+    ...(detail.activation === detail.value
+      ? []
+      : [{ name: "activation", value: number(detail.activation[rank]), title: "The largest of the map" }]),
     { name: "position", value: `row ${detail.position[2 * rank]}, column ${detail.position[2 * rank + 1]}` },
     ...(again ? [{ name: "recomputed", value: `${again.value}, ${again.says}` }] : []),
   ];

@@ -6,7 +6,7 @@ import { number } from "../../lib/format";
 import { isAbort } from "../../lib/frame";
 import { whenSeen } from "../../lib/seen";
 import type { TopKData } from "../../lib/topkdata";
-import type { ChannelDetail } from "../../lib/topkdetail";
+import { type ChannelDetail, likest } from "../../lib/topkdetail";
 import type { RecordInfo, Source } from "../../source/source";
 import { block } from "./channelside";
 import type { Tiles } from "./channeltile";
@@ -20,14 +20,11 @@ const MOST_SLICES = 64;
 export function similarChannels(
   tiles: Tiles,
   data: TopKData,
-  { similar, similarity }: ChannelDetail,
+  detail: ChannelDetail,
   href: (channel: number) => string,
   signal: AbortSignal,
 ): HTMLElement | null {
-  if (!similar || !similarity) return null;
-  const others = Array.from(similar, (channel, i) => ({ channel, likeness: similarity[i] })).filter(
-    ({ channel }) => channel >= 0 && channel < data.channels,
-  );
+  const others = likest(data, detail);
   if (!others.length) return null;
   const cards = others.map(({ channel, likeness }) => {
     const slot = h("span", { class: "similar-tile", "aria-hidden": "true" });
