@@ -77,7 +77,7 @@ class Cone:
             if _needs_values(self, number, rules)
             for source in self.program.steps[number].inputs
         )
-        return self.program.run(images.contiguous(memory_format=torch.channels_last), needed | {self.last})
+        return self.program.run(images, needed | {self.last})
 
     def values_of_one(self) -> int:
         """Return how many numbers the cone of one position holds."""
@@ -129,7 +129,7 @@ class Climb:
     @classmethod
     def on_cones(cls, cone: Cone, pixels: Tensor, rows: Ints, columns: Ints) -> Climb:
         """Go up on the cone of each position; ``pixels`` are the parts of the images, as :func:`parts` cuts them."""
-        climb = cls(cone, rows, columns, {0: pixels.contiguous(memory_format=torch.channels_last)})
+        climb = cls(cone, rows, columns, {0: pixels})
         for number, one in cone.windows.operations.items():
             source = cone.program.steps[number].inputs[0]
             if cone.program.steps[number].name == "relu" and source in cone.windows.once:

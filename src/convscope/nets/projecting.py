@@ -37,8 +37,8 @@ Progress = Callable[[int, int], None]
 MODES: Final = ("single", "map")
 TOLERANCE: Final = 1e-4
 KEPT_IMAGES: Final = 64
-CHECKED: Final = 3
-"""Positions that are sent both ways before the work."""
+CHECKED: Final = 1
+"""Positions besides two near the corners that are sent both ways before the work."""
 
 
 @dataclass(frozen=True)
