@@ -228,5 +228,5 @@ def test_on_a_narrow_screen_nothing_sticks_out(visit: Visit) -> None:
     page = visit("#/layer?tag=stages.0", pages=["network", "layer"])
     page.set_viewport_size({"width": 390, "height": 844})
     settled(page.get_by_test_id("channel").first)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    until(page, lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
     expect(page.get_by_test_id("status").get_by_text("Exported file")).to_be_visible()

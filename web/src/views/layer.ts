@@ -149,10 +149,10 @@ class LayerView extends RecordView<TopKData> {
     const place = order.indexOf(channel);
     const to = (ch: number | undefined): string | null => (ch === undefined ? null : this.#href(ch));
     const about = { run, tag: data.record.tag, ch: channel };
-    if (!this.#panel.el.isConnected) {
+    const opens = !this.#panel.el.isConnected;
+    if (opens) {
       put(this.frame.body, this.#panel.el);
       this.#scroller.scrollTo(0, 0);
-      if (follow) this.#panel.focus();
     }
     this.#panel.show({
       data,
@@ -171,6 +171,7 @@ class LayerView extends RecordView<TopKData> {
         audit: (image) => formatRoute(toView(this.state.route, "audit", { run, image })),
       },
     });
+    if (opens && follow) this.#panel.focus();
   }
 
   #paintGrid(data: TopKData, run: string, moved: boolean): void {

@@ -1,5 +1,5 @@
 // One channel on a page of its own: its pictures, one of them large if it is open, and what the channel does beside them.
-import { h, put } from "../../lib/dom";
+import { focusIsIn, h, put } from "../../lib/dom";
 import { count, number } from "../../lib/format";
 import { failed, hiddenTable, isAbort } from "../../lib/frame";
 import type { Theme } from "../../lib/palette";
@@ -47,6 +47,7 @@ export class ChannelPanel {
   #key = "";
   #opened = "";
   #controller = new AbortController();
+  #awaited = false;
   #audit: { readonly id: string; readonly images: Promise<SearchImages> } | undefined;
 
   constructor(
@@ -96,6 +97,8 @@ export class ChannelPanel {
 
   /** Give the focus to the link with this label, else to the heading. */
   focus(label: string | null = null, preventScroll = true): void {
+    this.#awaited = label === null && this.el.hasAttribute("aria-busy"); // the heading is still to come
+    if (this.#awaited) return;
     const link = [...this.el.querySelectorAll<HTMLElement>("a[aria-label]")].find(
       (one) => label !== null && one.getAttribute("aria-label") === label,
     );
@@ -150,6 +153,8 @@ export class ChannelPanel {
     put(this.#table, table(look, ranks));
     this.el.removeAttribute("aria-busy");
     this.#refocus(focused, open);
+    if (this.#awaited && focusIsIn(this.el)) this.focus();
+    this.#awaited = false;
     if (!ranks.length) this.ready();
   }
 
