@@ -35,7 +35,7 @@ ImageOf = Callable[[int], npt.NDArray[Any]]
 PIXELS_AT_ONCE: Final = 400_000
 POSITIONS_AT_ONCE: Final = 64
 VALUES_AT_ONCE: Final = 12_000_000
-IMAGES_AT_ONCE: Final = 16
+SHARING_AT_ONCE: Final = 16
 
 
 class Raised(Protocol):
@@ -306,9 +306,14 @@ class Cones:
         if not self.shared:
             yield from _portions(sorted(origins, key=_by_image), most)
             return
-        groups = _by_images(origins)
-        for images in _portions(sorted(groups), IMAGES_AT_ONCE):
-            yield from _portions([origin for image in images for origin in groups[image]], most)
+        batch: list[Origin] = []
+        for _, group in sorted(_by_images(origins).items()):  # the positions of an image stay together
+            if batch and len(batch) + len(group) > max(most, SHARING_AT_ONCE):
+                yield batch
+                batch = []
+            batch += group
+        if batch:
+            yield batch
 
     @contextmanager
     def up(self, batch: Sequence[Origin]) -> Iterator[Climbed]:
