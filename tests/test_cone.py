@@ -17,8 +17,10 @@ from torch.nn import functional as fn
 from convscope.inspect.attribution import RULES
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.nets import operations
-from convscope.nets.cone import Climb, Cone, parts
+from convscope.nets.climb import Climb, Climbs
+from convscope.nets.cone import Cone
 from convscope.nets.data import ArrayImages
+from convscope.nets.parts import parts
 from convscope.nets.program import NotAProgramError, read_program
 from convscope.nets.torch import Model
 from convscope.nets.windows import Span, cone_windows, sized
@@ -36,7 +38,7 @@ def test_spans_are_receptive_fields(steps: list[tuple[int, int, int, int]]) -> N
     assert (span.length, span.stride, span.start) == (field.size[0], field.stride[0], field.start[0])
 
 
-@given(st.integers(1, 20), st.integers(0, 6), *[st.integers(-8, 8), st.integers(1, 9)] * 2)
+@given(st.integers(1, 20), st.integers(1, 6), *[st.integers(-8, 8), st.integers(1, 9)] * 2)
 def test_two_spans_together_hold_both_or_are_the_whole_map(
     size: int, stride: int, start: int, length: int, other: int, longer: int
 ) -> None:
@@ -45,6 +47,19 @@ def test_two_spans_together_hold_both_or_are_the_whole_map(
     low, high = min(start, other), max(start + length, other + longer)
     assert both == (Span(0, 0, size) if high - low >= size else Span(stride, low, high - low))
     assert Span(stride, start, length).together(Span(stride + 1, other, longer), size) == Span(0, 0, size)
+
+
+@given(st.integers(1, 20), *[st.integers(-8, 24), st.integers(1, 9)] * 2)
+def test_spans_that_are_the_same_for_all_positions_end_where_the_map_does(
+    size: int, start: int, length: int, other: int, longer: int
+) -> None:
+    one = Span(0, start, length).within(size)
+    read = set(range(start, start + length)) & set(range(size))
+    assert set(range(one.start, one.start + one.length)) == read or (not read and one.length == 1)
+    assert 0 <= one.start < one.start + one.length <= size
+    both = Span(0, start, length).together(Span(0, other, longer), size)
+    low, high = min(start, other), max(start + length, other + longer)
+    assert both == Span(0, low, high - low).within(size)
 
 
 @settings(deadline=None, max_examples=40)
@@ -103,12 +118,18 @@ def test_both_ways_up_give_what_the_whole_image_gives(rule: str) -> None:
     with torch.no_grad():
         cut = parts(images, owner, starts, sized(cone.pixels))
         whole = cone.whole(images, [RULES[rule]])
-        climbs = [Climb.on_cones(cone, cut, y, x), Climb.on_images(cone, whole, owner, y, x)]
+        climbs = [
+            Climb.on_cones(cone, cut, y, x),
+            Climb.on_images(cone, whole, owner, y, x),
+            Climbs.on_cones(cone, cut, y, x),
+            Climbs.on_images(cone, whole, owner, y, x),
+        ]
         for channel in range(6):
             seed = torch.zeros(5, 6, dtype=torch.float64)
             seed[:, channel] = 1
             backs = [climb.back(seed, RULES[rule]) for climb in climbs]
-            torch.testing.assert_close(backs[0], backs[1], rtol=1e-12, atol=1e-14)
+            for other in backs[1:]:
+                torch.testing.assert_close(backs[0], other, rtol=1e-12, atol=1e-14)
             for i, at in enumerate(places):
                 projected, value, _ = model.project(images[owner[i]].numpy(), "last", channel, tuple(at), rule)
                 one = parts(
@@ -223,6 +244,18 @@ def test_the_transpose_by_phases_is_the_transpose() -> None:
         size = [(n - 1) * s + k for n, s, k in zip(signal.shape[-2:], stride, kernel, strict=True)]
         assert list(ours.shape[-2:]) == size
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_the_transpose_by_shifted_maps_is_the_transpose() -> None:
+    torch.manual_seed(0)
+    for kernel, dilation, colours in (((3, 3), (1, 1), 3), ((1, 1), (1, 1), 1), ((5, 2), (2, 3), 3)):
+        weight = torch.rand(6, colours, *kernel, dtype=torch.float64)
+        one = operations.Convolution(weight, None, operations.Geometry(kernel, dilation=dilation), 1)
+        for size in ((50, 61), (5, 4)):  # a large map, and one too small to gain by it
+            signal = torch.rand(2, 6, *size, dtype=torch.float64)
+            (ours,) = one.back(signal, [], None)  # type: ignore[arg-type]
+            theirs = torch.conv_transpose2d(signal, weight, None, 1, 0, 0, 1, dilation)
+            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
 def test_memory_of_a_cone_is_bounded_by_the_maps() -> None:

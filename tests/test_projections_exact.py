@@ -18,14 +18,21 @@ from attribution_plain import Affine, Convolution, Dense, Rectifier
 from attribution_zoo import Builder, plains, random_network
 from convscope.inspect.attribution import LRN, Finished
 from convscope.inspect.topk import TopK
-from convscope.nets import crops, projecting
+from convscope.nets import crops, projecting, ways
 from convscope.nets.cone import Cone
 from convscope.nets.data import InputImages
 from convscope.nets.program import NotAProgramError
 from convscope.nets.torch import Model
 
 RULES = ("deconvnet", "guided_backprop", "gradient", "gradient_x_input")
-WAYS = ("exact cones", "exact cones, one forward pass an image", "aligned crops", "whole images")
+WAYS = (
+    "exact cones",
+    "exact cones, images passed once",
+    "exact cones, one at a time",
+    "exact cones, one at a time, images passed once",
+    "aligned crops",
+    "whole images",
+)
 
 
 def only(way: str, patch: pytest.MonkeyPatch) -> None:
@@ -35,7 +42,8 @@ def only(way: str, patch: pytest.MonkeyPatch) -> None:
         raise NotAProgramError("not wanted here")
 
     if way.startswith("exact cones"):
-        patch.setattr(Cone, "shares", lambda *_: way.endswith("image"))
+        patch.setattr(Cone, "shares", lambda *_: way.endswith("once"))
+        patch.setattr(ways, "ALONE", 0 if "one at a time" in way else ways.ALONE)
     else:
         patch.setattr(projecting._Projecting, "_cones", none)
         patch.setattr(crops, "WORTHWHILE", 1.0 if way == "aligned crops" else 0.0)
@@ -174,7 +182,8 @@ def test_every_way_gives_what_the_papers_define(way: str, monkeypatch: pytest.Mo
     for seed in range(100, 106):
         case = clear(seed, (32, 24))  # crops need multiples of the strides
         compared += sum(case.compare(step, channels=1) for step in case.layers(2))
-        taken += case.engines.count(way)
+        name, once = way.split(",", maxsplit=1)[0], "once" in way
+        taken += sum(engine.startswith(name) and ("once" in engine) == once for engine in case.engines)
     assert compared > 100
     assert taken >= 5, "this way was hardly taken: nothing is tested"
 
@@ -189,7 +198,7 @@ def test_every_way_through_lrn_and_whole_maps(lrn: str) -> None:
     last = case.layers(1)[0]
     assert case.compare(last, ("deconvnet", "guided_backprop", "gradient"), lrn) > 30
     assert case.compare(last, RULES, lrn, mode="map") > 30
-    assert case.engines == ["exact cones, one forward pass an image", "whole images"]
+    assert case.engines == ["exact cones, 2 images passed once for all their positions", "whole images"]
 
 
 @pytest.mark.parametrize("how", ["", "functional", "clamp"])

@@ -5,6 +5,7 @@ The whole image's way back is autograd's alone, and knows nothing of programs, w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from torch.nn import functional as fn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from convscope.inspect.topk import TopK
+from convscope.nets import ways
 from convscope.nets.cone import Cone
 from convscope.nets.data import InputImages
 from convscope.nets.torch import Model
@@ -228,13 +230,16 @@ def compare(model: Model, images: InputImages, top: TopK, rule: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("name", ON_CONES)
-def test_on_cones_as_from_whole_images(name: str, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_cones_as_from_whole_images(name: str, shared: bool, alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cone, "shares", lambda *_: shared)
+    monkeypatch.setattr(ways, "ALONE", 0 if alone else ways.ALONE)
     model, images, top = placed(*ON_CONES[name])
     for rule in ("deconvnet", "gradient_x_input"):
-        assert compare(model, images, top, rule) == "exact cones" + ", one forward pass an image" * shared
+        said = compare(model, images, top, rule)
+        assert re.fullmatch("exact cones" + r", \d images? passed once for all their positions" * shared, said)
 
 
 @pytest.mark.parametrize("name", NOT_ON_CONES)

@@ -50,6 +50,8 @@ class ImageSet(Protocol):
         What is not among them → why.
 
     A set whose images several threads may read at a time says so by ``concurrent = True``; then they are read ahead.
+    One that makes a new array of its images each time says so by ``fresh = True``; then they are not copied again
+    before a network is shown them, which may write into what it is shown.
     """
 
     name: str
@@ -98,6 +100,7 @@ class FirstImages:
         self.preprocessing = images.preprocessing
         self.skipped: Mapping[str, str] = getattr(images, "skipped", {})
         self.concurrent = bool(getattr(images, "concurrent", False))
+        self.fresh = bool(getattr(images, "fresh", False))
 
     @property
     def files(self) -> Sequence[str]:

@@ -8,8 +8,9 @@ projected from whole images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import getitem
 from typing import Any
 
@@ -47,7 +48,7 @@ class Step:
     shape: tuple[int, ...]
     part: int | None = None
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The steps whose results it takes, in the order of its arguments."""
         found: list[int] = []
@@ -56,11 +57,15 @@ class Step:
 
     def run(self, values: Callable[[int], Tensor], args: tuple[Any, ...] | None = None) -> Tensor:
         """Return its result; ``values`` gives the results of earlier steps, ``args`` stand in for its own."""
+        return self.results(values, args)[0]
+
+    def results(self, values: Callable[[int], Tensor], args: tuple[Any, ...] | None = None) -> Sequence[Tensor]:
+        """Return its result, and after it whatever the operation gives beside: a maximum its switches."""
         given = _replaced(self.args if args is None else args, lambda slot: values(slot.step))
         result = self.call(*given, **_replaced(dict(self.options), lambda slot: values(slot.step)))
-        if self.part is not None:
-            result = result[self.part]
-        return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
+        if not isinstance(result, list | tuple):
+            return (result,)
+        return result if self.part is None else (result[self.part], *result[1:])
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,23 @@ class Program:
     steps: tuple[Step, ...]
     image: tuple[int, ...]
 
-    def run(self, images: Tensor, keep: frozenset[int]) -> dict[int, Tensor]:
-        """Return the results of the last and of other steps for whole images ``(N, C, H, W)``; the rest is let go."""
+    def run(
+        self, images: Tensor, keep: frozenset[int], beside: frozenset[int] = frozenset()
+    ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """Return the results of the last and of some other steps for whole images ``(N, C, H, W)``.
+
+        Also what the steps ``beside`` give beside their result: where each maximum stood. The rest is let go.
+        """
         last_use = {number: step for step, one in enumerate(self.steps) for number in one.inputs}
-        values = {0: images}
+        values, others = {0: images}, {}
         for number, step in enumerate(self.steps[1:], 1):
-            values[number] = step.run(values.__getitem__, resized(step, len(images)))
+            values[number], *more = step.results(values.__getitem__, resized(step, len(images)))
+            if number in beside:
+                others[number] = more[0]
             for past in {*step.inputs} - keep:
                 if last_use[past] == number:
                     del values[past]
-        return values
+        return values, others
 
 
 def resized(step: Step, count: int, size: tuple[int, int] | None = None) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ activation has to be the one that the search recorded. Where it is not, whole im
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -170,34 +170,39 @@ class _Projecting:
         truth = self._sent(whole, checked, rules)
         for name, make in (("exact cones", self._cones), ("aligned crops", self._crops)):
             try:
-                way, how = make(origins, rules)
+                way, tried, how = make(origins, rules)
             except NotAProgramError as error:
                 if str(error):
                     self.said.append(f"no {name}: {error}")
                 continue
-            if self._agrees(way, checked, rules, truth):
+            if all(self._agrees(one, checked, rules, truth) for one in tried):
                 self.said.append(f"{name}{how}")
                 return way
             self.said.append(f"no {name}: they gave other values than whole images")
         self.said.append("whole images")
         return whole
 
-    def _cones(self, origins: list[Origin], rules: Sequence[Rule]) -> tuple[Way, str]:
+    def _cones(self, origins: list[Origin], rules: Sequence[Rule]) -> tuple[Way, list[Way], str]:
+        """Return the way on cones, the ways that positions go on it, and what there is to say."""
         task = self.task
         if task.mode == "map":
             raise NotAProgramError("a whole map is sent back")
         batch = getattr(task.network, "fixed_batch", None) or IMAGES_OF_A_TRACE
         image = to_tensor(np.repeat(self.image(origins[0].image)[None], batch, axis=0), task.network)
-        cone = Cone.of(read_program(task.network, image, task.tap), task.lrn)
-        shared = cone.shares(len(origins), len({origin.image for origin in origins}))
-        how = ", one forward pass an image" if shared else ""
-        return Cones(cone, task.tap, self.image, task.network, rules, shared), how
+        way = Cones(
+            Cone.of(read_program(task.network, image, task.tap), task.lrn), task.tap, self.image, task.network, rules
+        )
+        if not (count := way.sharing(origins)):
+            return way, [way], ""
+        passed = f", {count:,} {'image' if count == 1 else 'images'} passed once for all their positions"
+        return way, [replace(way, shared=shared) for shared in (True, False)], passed
 
-    def _crops(self, _: list[Origin], __: Sequence[Rule]) -> tuple[Way, str]:
+    def _crops(self, _: list[Origin], __: Sequence[Rule]) -> tuple[Way, list[Way], str]:
         top = self.task.top
         if self.task.mode == "map" or top.shows_whole_image or window(top.receptive_field, top.input_size) is None:
             raise NotAProgramError
-        return self._views(cropped=True, quiet=True), ""
+        way = self._views(cropped=True, quiet=True)
+        return way, [way], ""
 
     def _views(self, *, cropped: bool, quiet: bool = False) -> Views:
         task, top = self.task, self.task.top

@@ -149,18 +149,21 @@ class Search:
         functions = any(tap.function for tap in self.taps.values())
         watching = observed(self.network, names, see, functions=functions)
         with torch.no_grad(), frozen(self.network), watching:
-            forward(self.network, to_tensor(images, self.network))
+            forward(self.network, to_tensor(images, self.network, fresh=getattr(self.dataset, "fresh", False)))
 
 
-def to_tensor(images: npt.NDArray[Any], network: nn.Module) -> Tensor:
+def to_tensor(images: npt.NDArray[Any], network: nn.Module, *, fresh: bool = False) -> Tensor:
     """Return images as a tensor of the dtype and on the device of the network's parameters.
 
     They are copied into memory of torch's own: from the strides of a single channel torch may conclude that memory is
-    channels-last, and a convolution of another memory format gives other last bits.
+    channels-last, and a convolution of another memory format gives other last bits. Images ``(N, C, H, W)`` that are
+    ``fresh``, nobody else's, are taken as they are where their strides are beyond doubt.
     """
     first = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
-    pixels = torch.empty(images.shape, dtype=first.dtype, device=first.device)
     native = np.ascontiguousarray(images, images.dtype.newbyteorder("="))
+    if fresh and images.flags.writeable and images.ndim == 4 and min(images.shape[1:]) > 1:
+        return torch.from_numpy(native).to(first.device, first.dtype)
+    pixels = torch.empty(images.shape, dtype=first.dtype, device=first.device)
     return pixels.copy_(torch.from_numpy(native if native.flags.writeable else native.copy()))
 
 
@@ -227,7 +230,9 @@ def _strongest(
         part = (torch.from_numpy(index[start : start + step]).to(flat.device) for index in (images, channels))
         chosen = flat[tuple(part)].to(torch.float32)
         if count == 1:
-            position = chosen.argmax(1, keepdim=True)
+            # on a CPU numpy is four times as fast
+            one = torch.from_numpy(chosen.numpy().argmax(1)) if chosen.device.type == "cpu" else chosen.argmax(1)
+            position = one[:, None]
             found.append((position, chosen.gather(1, position)))
         else:
             value, position = chosen.sort(stable=True, dim=1, descending=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
@@ -17,10 +18,13 @@ from torch import Tensor, nn
 
 from convscope.inspect.attribution import Rule, RuleReport
 from convscope.nets.backward import Height, Origin, fixed_batch, risen, start_values
-from convscope.nets.cone import Climb, Cone, parts
+from convscope.nets.batches import even_batches
+from convscope.nets.climb import Climb, Climbs
+from convscope.nets.cone import Cone
 from convscope.nets.crops import Window
 from convscope.nets.methods import go_back
-from convscope.nets.operations import rectifies
+from convscope.nets.parts import parts
+from convscope.nets.recognised import rectifies
 from convscope.nets.rules import ruled
 from convscope.nets.search import to_tensor
 from convscope.nets.trace import Tap
@@ -35,7 +39,10 @@ ImageOf = Callable[[int], npt.NDArray[Any]]
 PIXELS_AT_ONCE: Final = 400_000
 POSITIONS_AT_ONCE: Final = 64
 VALUES_AT_ONCE: Final = 12_000_000
+VALUES_ON_A_GPU: Final = 400_000_000
 SHARING_AT_ONCE: Final = 16
+ALONE: Final = 4_000_000
+"""Cones of more values than that are worked on one at a time."""
 
 
 class Raised(Protocol):
@@ -280,10 +287,10 @@ class Cones:
         The network: what it computes with and where.
     rules
         By which rules there will be ways back.
-    shared
-        Whether the forward pass is made once for each image.
     own
         Weights that take the place of the layer's own on the way back.
+    shared
+        Whether the positions of an image share its forward pass; ``None`` for those images where that is less work.
     """
 
     cone: Cone
@@ -291,8 +298,8 @@ class Cones:
     image: ImageOf
     like: nn.Module
     rules: Sequence[Rule]
-    shared: bool = False
     own: Tensor | None = None
+    shared: bool | None = None
 
     @property
     def size(self) -> Pair:
@@ -301,42 +308,67 @@ class Cones:
         return height, width
 
     def batches(self, origins: Sequence[Origin]) -> Iterator[Sequence[Origin]]:
-        """Yield as many positions as fit into memory, sorted by image; where that is shared, of a few images."""
-        most = max(1, VALUES_AT_ONCE // self.cone.values_of_one())
-        if not self.shared:
-            yield from _portions(sorted(origins, key=_by_image), most)
-            return
+        """Yield as many positions as fit into memory: of images that share a forward pass, or on cones of their own.
+
+        An image with many positions is passed once for all of them; those of the others go up each by itself.
+        """
+        most = max(1, (VALUES_AT_ONCE if self._on_cpu else VALUES_ON_A_GPU) // self.cone.values_of_one())
+        sharing, alone = self._divided(origins)
+        together = max(most, SHARING_AT_ONCE)
         batch: list[Origin] = []
-        for _, group in sorted(_by_images(origins).items()):  # the positions of an image stay together
-            if batch and len(batch) + len(group) > max(most, SHARING_AT_ONCE):
+        for part in (part for group in sharing for part in _portions(group, even_batches(len(group), together))):
+            full = len(batch) + len(part) > together or (batch and self._kind is Climbs)
+            if full:  # the positions of an image stay together; large maps are faster one image at a time
                 yield batch
                 batch = []
-            batch += group
+            batch += part
         if batch:
             yield batch
+        yield from _portions([origin for group in alone for origin in group], most)
+
+    def sharing(self, origins: Sequence[Origin]) -> int:
+        """Return how many images are passed once for all their positions."""
+        return len(self._divided(origins)[0])
+
+    def _divided(self, origins: Sequence[Origin]) -> tuple[list[list[Origin]], list[list[Origin]]]:
+        """Return the positions of each image that share its forward pass, and of each whose positions do not."""
+        groups = list(_by_images(sorted(origins, key=_by_image)).values())
+        return [g for g in groups if self._shares(g)], [g for g in groups if not self._shares(g)]
+
+    def _shares(self, batch: Sequence[Origin]) -> bool:
+        if self.shared is not None:
+            return self.shared
+        return self.cone.shares(len(batch), len({origin.image for origin in batch}))
 
     @contextmanager
     def up(self, batch: Sequence[Origin]) -> Iterator[Climbed]:
         """Take a batch up."""
         rows, columns = _places(batch)
-        images = sorted({origin.image for origin in batch})
-        owner = np.array([images.index(origin.image) for origin in batch])
         corners = np.stack([span.at(at) for span, at in zip(self.cone.pixels, (rows, columns), strict=True)], axis=1)
         with torch.inference_mode(mode=False), torch.no_grad():
-            cut = self._cut(images, owner, corners)
-            if self.shared:
+            if self._shares(batch):
+                images = sorted({origin.image for origin in batch})
                 pictures = to_tensor(np.stack([self.image(image) for image in images]), self.like)
-                whole = self.cone.whole(pictures, self.rules)
-                climb = Climb.on_images(self.cone, whole, owner.tolist(), rows, columns)
+                owner = [images.index(origin.image) for origin in batch]
+                climb = self._kind.on_images(self.cone, self.cone.whole(pictures, self.rules), owner, rows, columns)
+                yield Climbed(self, climb, batch, corners)
             else:
-                climb = Climb.on_cones(self.cone, cut, rows, columns)
-            yield Climbed(self, climb, cut, corners)
+                cut = self.cut(batch, corners)
+                yield Climbed(self, self._kind.on_cones(self.cone, cut, rows, columns), batch, corners, cut)
 
     def again(self, batch: Sequence[Origin], raised: Raised, pixels: Tensor) -> Tensor:
         """Return the outcome for other pixels."""
         del raised
         with torch.inference_mode(mode=False), torch.no_grad():
-            return Climb.on_cones(self.cone, pixels, *_places(batch)).outcome
+            return self._kind.on_cones(self.cone, pixels, *_places(batch)).outcome
+
+    @property
+    def _kind(self) -> type[Climb | Climbs]:
+        return Climbs if self._on_cpu and self.cone.values_of_one() > ALONE else Climb
+
+    @property
+    def _on_cpu(self) -> bool:
+        return next(self.like.parameters(), torch.empty(0)).device.type == "cpu"
 
     def shuffled(self, seed: int, *, own: bool) -> Cones | None:
         """Return the way with shuffled weights; those of the layer alone matter only on the way back."""
@@ -356,11 +388,12 @@ class Cones:
         cone = self.cone.with_program(replace(program, steps=tuple(steps)))
         return replace(self, cone=cone, tap=replace(self.tap, rectify=False))
 
-    def _cut(self, images: Sequence[int], owner: Ints, corners: Ints) -> Tensor:
+    def cut(self, batch: Sequence[Origin], corners: Ints) -> Tensor:
         """Cut the pixels of each position out of its image, one image at a time."""
         found: Tensor | None = None
-        for number, image in enumerate(images):
-            mine = np.flatnonzero(owner == number)
+        owner = np.array([origin.image for origin in batch])
+        for image in sorted(set(owner.tolist())):
+            mine = np.flatnonzero(owner == image)
             picture = to_tensor(self.image(image)[None], self.like)
             starts = corners[mine, 0], corners[mine, 1]
             part = parts(picture, [0] * len(mine), starts, sized(self.cone.pixels))
@@ -374,9 +407,16 @@ class Climbed:
     """A batch of positions that has gone up on cones."""
 
     way: Cones
-    climb: Climb
-    pixels: Tensor
+    climb: Climb | Climbs
+    batch: Sequence[Origin]
     corners: Ints
+
+    made_of: Tensor | None = None
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """The part of the image that each was made of, 0 outside the image."""
+        return self.way.cut(self.batch, self.corners) if self.made_of is None else self.made_of
 
     @property
     def outcome(self) -> Tensor:

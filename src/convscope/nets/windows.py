@@ -8,21 +8,26 @@ below that cannot be told apart any more.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from convscope.nets.operations import Operation, Pair, makes_its_own, operation
+from convscope.nets.operations import Operation, Pair
 from convscope.nets.program import Program
+from convscope.nets.recognised import makes_its_own, operation
 
 Starts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a map along one axis: for position y of the layer from ``stride·y + start`` on, so many positions."""
+    """A part of a map along one axis: for position y of the layer from ``stride·y + start`` on, so many positions.
+
+    With stride 0 it is the same part for all positions.
+    """
 
     stride: int
     start: int
@@ -41,8 +46,11 @@ class Span:
         return Span(self.stride, start, end - start).within(size)
 
     def within(self, size: int) -> Span:
-        """Return the part, or the whole map where that is no larger."""
-        return Span(0, 0, size) if self.length >= size else self
+        """Return the part, or the whole map where that is no larger; one that is the same for all is cut to the map."""
+        if self.stride:
+            return Span(0, 0, size) if self.length >= size else self
+        start = min(max(0, self.start), size - 1)  # a position is left even where only padding is read
+        return Span(0, start, max(1, min(size, self.start + self.length) - start))
 
     def below(self, kernel: int, stride: int, padding: int, dilation: int) -> Span:
         """Return what an operation reads to give this part."""
@@ -85,8 +93,18 @@ class Windows:
         return frozenset(step for step, one in self.operations.items() if takers[step] == 1 and makes_its_own(one))
 
 
-def cone_windows(program: Program) -> Windows:
+def cone_windows(program: Program, at: Pair | None = None, known: Mapping[int, Operation] | None = None) -> Windows:
     """Return what one position of the last step of a program depends on.
+
+    Parameters
+    ----------
+    program
+        The program.
+    at
+        The position, row and column, whose own cone is wanted, cut where the maps end; ``None`` for windows that are
+        as large for all positions, and may reach over the edges.
+    known
+        What its steps do, where that was found out before.
 
     Raises
     ------
@@ -94,7 +112,8 @@ def cone_windows(program: Program) -> Windows:
         If a step cannot be done in parts.
     """
     last = len(program.steps) - 1
-    areas: dict[int, Area] = {last: (Span(1, 0, 1), Span(1, 0, 1))}
+    top = (Span(1, 0, 1), Span(1, 0, 1)) if at is None else (Span(0, at[0], 1), Span(0, at[1], 1))
+    areas: dict[int, Area] = {last: top}
     operations: dict[int, Operation] = {}
     needs: dict[tuple[int, int], Area] = {}
     cone = whole = 0
@@ -102,7 +121,7 @@ def cone_windows(program: Program) -> Windows:
         if number not in areas:
             continue
         step, area = program.steps[number], areas[number]
-        one = operations[number] = operation(program, number)
+        one = operations[number] = known[number] if known else operation(program, number)
         cone += one.macs * area[0].length * area[1].length
         whole += one.macs * step.shape[-2] * step.shape[-1]
         for place, source in enumerate(step.inputs):

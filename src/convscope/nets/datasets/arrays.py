@@ -51,6 +51,7 @@ class ArrayImages:
     """
 
     concurrent = True
+    fresh = True
 
     def __init__(
         self,

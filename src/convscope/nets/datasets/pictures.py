@@ -49,6 +49,7 @@ class Pictures(ABC):
     """
 
     concurrent = True
+    fresh = True
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class RayImages:
     """
 
     concurrent = True
+    fresh = True
 
     def __init__(
         self,
