@@ -174,11 +174,22 @@ def reduced(values: Tensor, batch: Batch, state: ChannelTopK, score: str = "max"
     """
     flat = values.flatten(2)
     flat = flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat  # which cannot hold their own sums
-    peaks, totals = flat.amax(2), flat.sum(2)
+    peaks, totals = _peaks_and_totals(flat)
     scores = _scores(peaks if score == "max" else totals / flat.shape[2])
     table = _entered(flat, batch.first, scores, state, per_image, values.shape[-1])
     highest = (scores if score == "max" else _scores(peaks)).max(1).astype(np.float64)
     return topk_state.combined(state, _with_statistics(flat, totals, batch, scores, highest), table)
+
+
+def _peaks_and_totals(flat: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maximum and the sum of each map.
+
+    On a CPU by numpy's one thread: the images are being read by others, and torch's threads would wait for each other.
+    """
+    if flat.device.type != "cpu" or flat.dtype not in (torch.float32, torch.float64):
+        return flat.amax(2), flat.sum(2)
+    values = flat.numpy()
+    return torch.from_numpy(values.max(axis=2)), torch.from_numpy(values.sum(axis=2))
 
 
 def _scores(values: Tensor) -> npt.NDArray[np.float32]:
