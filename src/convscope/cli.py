@@ -204,7 +204,7 @@ def inspect(
         raise missing_extra(error.name or "torch", "torch", "looking inside a network") from error
 
     question = Question(
-        layers=names_in(layers) or None,
+        layers=chosen_in(layers),
         k=top,
         rules=names_in(rules),
         proofs=proofs,
@@ -230,6 +230,20 @@ def inspect(
 def names_in(text: str) -> list[str]:
     """Return the names in a text that separates them by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def chosen_in(text: str) -> list[str] | None:
+    """Return the names in a text, ``None`` for an empty one: all there are.
+
+    Raises
+    ------
+    InputError
+        If it is of commas and blanks only: whoever writes that does not mean all.
+    """
+    names = names_in(text)
+    if text and not names:
+        raise InputError(f"no name in {text!r}; separate names by commas, or leave the option out")
+    return names or None
 
 
 def shape_of(text: str) -> tuple[int, int, int] | None:
@@ -334,7 +348,7 @@ def export_page(
 
     check_target(output, force=force)
     choice = Choice.of(
-        names_in(pages) or None, names_in(layers) or None, read_channels(channels), names_in(rules) or None, step
+        chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step
     )
     page, report = compose(LogdirSource(Logdir(run)), choice, max_mb, quality)
     for problem in report.problems:
