@@ -94,7 +94,8 @@ def measure(name: str, options: argparse.Namespace) -> None:
     draw = np.random.default_rng(0)
     ours_total = peer_total = wall_total = 0.0
     made = worst = 0
-    for layer, found in tops.items():
+    wanted = options.layers.split(",") if options.layers else list(tops)
+    for layer, found in ((layer, tops[layer]) for layer in wanted):
         # of some images all projections: as many share a forward pass as when all images are taken
         top = replace(found, image=np.where(found.image % options.every == 0, found.image, -1))
         there = [(int(c), int(r)) for c, r in np.argwhere(top.image >= 0)]
@@ -120,6 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="IMAGES", help="a folder of JPEG files")
     parser.add_argument("--networks", default="alexnet")
+    parser.add_argument("--layers", default="", help="only these layers, separated by commas")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--units", type=int, default=12, help="units of each layer that Captum projects")
     parser.add_argument("--every", type=int, default=1, help="project what was found in every so-manieth image only")
