@@ -347,9 +347,7 @@ def export_page(
     from convscope.view.source import LogdirSource
 
     check_target(output, force=force)
-    choice = Choice.of(
-        chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step
-    )
+    choice = Choice.of(chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step)
     page, report = compose(LogdirSource(Logdir(run)), choice, max_mb, quality)
     for problem in report.problems:
         err.print(plain(problem), style="yellow", soft_wrap=True)
