@@ -17,12 +17,14 @@ from torch.nn import functional as fn
 from convscope.inspect.attribution import RULES
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.nets import operations
+from convscope.nets.backward import Origin
 from convscope.nets.climb import Climb, Climbs
 from convscope.nets.cone import Cone
 from convscope.nets.data import ArrayImages
 from convscope.nets.parts import parts
 from convscope.nets.program import NotAProgramError, read_program
 from convscope.nets.torch import Model
+from convscope.nets.ways import Cones
 from convscope.nets.windows import Span, cone_windows, sized
 
 STEPS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2)), max_size=6)
@@ -263,6 +265,21 @@ def test_memory_of_a_cone_is_bounded_by_the_maps() -> None:
     assert cone.values_of_one() <= 10 * 3 * 16 * 16
     windows = cone_windows(cone.program)
     assert windows.macs[0] <= windows.macs[1]
+
+
+def test_what_pays_to_share_is_never_divided_into_parts_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convscope.nets.ways.VALUES_AT_ONCE", 1)  # as if no two cones fitted into memory
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)).double()
+    model, cone = cone_of(network, (3, 32, 32), "1")
+    way = Cones(cone, model._trace.map_tap("1", model.name), lambda _: np.zeros((3, 32, 32)), network, [])
+    fewest = cone.fewest_that_share
+    assert cone.shares(fewest, 1)
+    assert not cone.shares(fewest - 1, 1)
+    for count in (fewest, 2 * fewest + 1, 5 * fewest + 3):
+        origins = [Origin(0, 0, 0, (i, 0), 7) for i in range(count)]
+        batches = list(way.batches(origins))
+        assert sum(map(len, batches)) == count
+        assert all(cone.shares(len(batch), 1) for batch in batches)
 
 
 def test_a_layer_that_does_not_depend_on_the_image_is_no_program() -> None:

@@ -8,6 +8,7 @@ whichever is less work (METHODS §2).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -85,6 +86,12 @@ class Cone:
         """Whether one forward pass for each image is less work than one for each position."""
         cone, whole = self.windows.macs
         return SHARED_PAYS * whole * images <= cone * positions
+
+    @property
+    def fewest_that_share(self) -> int:
+        """How many positions of one image pay for its forward pass."""
+        cone, whole = self.windows.macs
+        return math.ceil(SHARED_PAYS * whole / max(1, cone))
 
     def whole(self, images: Tensor, rules: Sequence[Rule]) -> Whole:
         """Run the program on whole images, and keep what ways back by these rules depend on."""

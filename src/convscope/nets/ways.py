@@ -314,7 +314,8 @@ class Cones:
         """
         most = max(1, (VALUES_AT_ONCE if self._on_cpu else VALUES_ON_A_GPU) // self.cone.values_of_one())
         sharing, alone = self._divided(origins)
-        together = max(most, SHARING_AT_ONCE)
+        # half of that is as much as pays to share: an image with more positions is divided evenly
+        together = max(most, SHARING_AT_ONCE, 2 * self.cone.fewest_that_share)
         batch: list[Origin] = []
         for part in (part for group in sharing for part in _portions(group, even_batches(len(group), together))):
             full = len(batch) + len(part) > together or (batch and self._kind is Climbs)
