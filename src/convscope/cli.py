@@ -127,6 +127,8 @@ def view(
         if port not in (0, server.port):
             out.print(f"port {port} is in use; taking {server.port}")
         out.print(f"viewer: {server.url}   (Ctrl-C ends it)")
+        if server.waiting:
+            out.print(plain(server.waiting), soft_wrap=True)
         if live is not None:
             out.print(plain(f"{live.name} looks at every picture that is dropped into the page"), soft_wrap=True)
         if not no_open:
@@ -347,9 +349,7 @@ def export_page(
     from convscope.view.source import LogdirSource
 
     check_target(output, force=force)
-    choice = Choice.of(
-        chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step
-    )
+    choice = Choice.of(chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step)
     page, report = compose(LogdirSource(Logdir(run)), choice, max_mb, quality)
     for problem in report.problems:
         err.print(plain(problem), style="yellow", soft_wrap=True)

@@ -125,7 +125,8 @@ export class VirtualGrid {
     el.classList.add("virtual-cell");
     el.style.width = `${cellWidth}px`;
     el.style.height = `${this.#shape.rowHeight}px`;
-    el.style.transform = `translate(${(place % columns) * (cellWidth + this.options.gap)}px, ${Math.floor(place / columns) * pitch}px)`;
+    const left = Math.round((place % columns) * (cellWidth + this.options.gap)); // whole pixels: pictures stay sharp
+    el.style.transform = `translate(${left}px, ${Math.floor(place / columns) * pitch}px)`;
     const next = [...this.#cells.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
     this.el.insertBefore(el, next === undefined ? null : (this.#cells.get(next)?.el ?? null));
     this.#cells.set(place, { item, el, gone });
