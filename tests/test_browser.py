@@ -135,9 +135,9 @@ def test_the_embedding_is_searched_by_whole_words(page: Page, server: RunningSer
     open_view(page, server, "#/embedding")
     expect(page.get_by_test_id("points")).to_contain_text("120 points")
     assert ink(page, "canvas.gl") > 8
-    page.get_by_role("searchbox").fill("wrong")
+    page.locator("#search").fill("wrong")
     expect(page.get_by_test_id("matches").first).to_be_visible()
-    page.get_by_role("searchbox").fill("no such word")
+    page.locator("#search").fill("no such word")
     expect(page.get_by_test_id("matches").first).to_contain_text("Nothing matches")
 
 

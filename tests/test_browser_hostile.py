@@ -118,7 +118,7 @@ def test_damaged_runs_are_named_and_the_others_are_shown(page: Page, server: Run
     open_view(page, server, "#/scalars?q=train/loss")
     expect(page.get_by_label("Curve train/loss", exact=True)).to_be_visible()
     for name, told in (("noise", "damaged"), ("torn", "")):
-        run = page.locator("aside li").filter(has_text=name).locator(".trouble")
+        run = page.get_by_role("treeitem").filter(has_text=name).locator(".trouble")
         expect(run.first).to_have_attribute("title", re.compile(told))
 
 
@@ -171,7 +171,7 @@ def test_twenty_thousand_tags_in_a_run_are_searched(page: Page, tmp_path: Path) 
     with serve(tmp_path, port=0) as server:
         open_view(page, server, "#/scalars")
         assert page.evaluate("document.querySelectorAll('*').length") < 20_000, "what is out of sight is not built"
-        page.get_by_role("searchbox").first.fill("layer123/value45")
+        page.locator("#search").first.fill("layer123/value45")
         expect(page.get_by_label("Curve layer123/value45", exact=True)).to_be_visible()
         page.goto("about:blank")
 

@@ -132,5 +132,5 @@ def test_custom_charts_of_a_layout_are_drawn(page: Page, server: RunningServer) 
 @pytest.mark.parametrize("name", WRITERS)
 def test_graphs_are_drawn(page: Page, server: RunningServer, name: str) -> None:
     open_view(page, server, f"#/graph?run={name}")
-    expect(page.locator("main svg").first).to_be_visible()
+    expect(page.locator("main svg.graph")).to_be_visible()
     expect(page.get_by_test_id("empty")).to_have_count(0)

@@ -4,6 +4,8 @@ import { type GridShape, gridShape, visibleCells } from "./virtual";
 
 export interface GridOptions {
   readonly label: string;
+  /** What the grid is to assistive technology: a list, whose cells are list items, unless said otherwise. */
+  readonly role?: string;
   readonly minimum: number;
   readonly rowHeight: (cellWidth: number) => number;
   readonly gap: number;
@@ -33,7 +35,7 @@ export class VirtualGrid {
     scroller: HTMLElement,
     private options: GridOptions,
   ) {
-    this.el = h("div", { class: "virtual", role: "list", "aria-label": options.label });
+    this.el = h("div", { class: "virtual", role: options.role ?? "list", "aria-label": options.label });
     this.#scroller = scroller;
     this.#observer = new ResizeObserver(() => this.#layout());
     this.#observer.observe(this.el);

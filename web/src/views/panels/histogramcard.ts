@@ -53,7 +53,7 @@ export interface CardHost {
 
 export class HistogramCard implements LazyCard {
   readonly el: HTMLElement;
-  readonly #canvas = h("canvas", { role: "img", tabindex: 0 });
+  readonly #canvas = h("canvas", { role: "img", tabindex: 0, "aria-label": "Not drawn yet" });
   readonly #note = h("p", { class: "curve-note" });
   readonly #flags = h("p", { class: "histogram-flags" });
   readonly #binned = h("p", { class: "histogram-binned" });

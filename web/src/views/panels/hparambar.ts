@@ -109,7 +109,7 @@ export function legendOf({ by, colouring, table }: HState): HTMLElement {
       h("i", { style: { background: `linear-gradient(90deg, ${ramp.colours.join(", ")})` } }),
       h(
         "div",
-        { class: "ramp-ticks num" },
+        { class: "hparam-ramp-ticks num" },
         ...ticks.map(({ at, text }) => h("span", { style: { left: `${100 * at}%` } }, text)),
       ),
     ),

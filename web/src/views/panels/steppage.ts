@@ -70,6 +70,7 @@ export class StepPage<P, G extends Growable<P>> {
     this.frame.tools.after(this.#bar.el);
     this.#store = new SeriesStore(options.make, (key, start) => this.#fetch(key, start), options.stepsOf);
     this.#grid = new VirtualGrid(scrollerOf(el), {
+      role: "group",
       label: options.heading.view,
       minimum: 1,
       rowHeight: () => 1,
