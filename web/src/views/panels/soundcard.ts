@@ -57,7 +57,7 @@ export class SoundCard {
   readonly #tag: string;
   readonly #own: OwnStep;
   readonly #audio: HTMLAudioElement;
-  readonly #canvas = h("canvas", { role: "img" });
+  readonly #canvas = h("canvas", { role: "img", "aria-label": "Not drawn yet" });
   readonly #head = h("div", { class: "wave-head", "aria-hidden": "true" });
   readonly #wave: HTMLElement;
   readonly #note = h("p", { class: "picture-note num" });
