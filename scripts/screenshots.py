@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -27,9 +28,11 @@ from convscope.demo import DemoOptions, run_demo
 from convscope.jobs.live import LiveModel
 from convscope.nets.torch import Model
 from convscope.view import serve
+from training_logs import write_all
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PICTURES: Final = ROOT / "docs" / "pictures"
+NARROW: Final = ROOT / "runs" / "screenshots-narrow"
 PAGES: Final = {
     "scalars": "#/scalars",
     "histograms": "#/histograms",
@@ -51,6 +54,16 @@ PAGES: Final = {
     "embedding": "#/embedding",
     "volume": "#/volume?run=alexnet",
 }
+TRAINING: Final = {
+    "hparams": "#/hparams",
+    "text": "#/text?run=alexnet&step=2",
+    "audio": "#/audio?run=alexnet",
+    "mesh": "#/mesh?run=alexnet",
+    "graph": "#/graph?run=alexnet",
+    "scalars-groups": "#/scalars?group=/",
+    "histograms-bands": "#/histograms?mode=bands&runs=log_loss-l2",
+}
+"""Pages of what ``training_logs`` writes."""
 SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
 
 
@@ -64,8 +77,8 @@ def picture(page: Page, address: str, file: Path) -> None:
     print(file.relative_to(ROOT))
 
 
-def all_pictures(browser: Browser, url: str, size: str, folder: Path) -> None:
-    """Take every page in both themes at one size."""
+def all_pictures(browser: Browser, url: str, size: str, folder: Path, pages: Mapping[str, str]) -> None:
+    """Take pages in both themes at one size."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SIZES[size]
     for theme in ("light", "dark"):
@@ -73,9 +86,18 @@ def all_pictures(browser: Browser, url: str, size: str, folder: Path) -> None:
             viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
         )
         page = context.new_page()
-        for name, address in PAGES.items():
+        for name, address in pages.items():
             picture(page, url + address, folder / f"{name}-{theme}.webp")
         context.close()
+
+
+def training_pictures(browser: Browser) -> None:
+    """Take the pages of what the demo does not log."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_all(Path(folder))
+        with serve(folder, port=0) as server:
+            all_pictures(browser, server.url, "wide", PICTURES, TRAINING)
+            all_pictures(browser, server.url, "narrow", NARROW, TRAINING)
 
 
 def live_pictures(browser: Browser, folder: Path) -> None:
@@ -142,8 +164,9 @@ def main() -> None:
     run_demo(options, Console())
     with serve(arguments.out, port=0) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
-        all_pictures(browser, server.url, "wide", PICTURES)
-        all_pictures(browser, server.url, "narrow", ROOT / "runs" / "screenshots-narrow")
+        all_pictures(browser, server.url, "wide", PICTURES, PAGES)
+        all_pictures(browser, server.url, "narrow", NARROW, PAGES)
+        training_pictures(browser)
         live_pictures(browser, PICTURES)
         with tempfile.TemporaryDirectory() as folder:
             damaged(arguments.out / "mnist" / "training", Path(folder))

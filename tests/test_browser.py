@@ -135,9 +135,9 @@ def test_the_embedding_is_searched_by_whole_words(page: Page, server: RunningSer
     open_view(page, server, "#/embedding")
     expect(page.get_by_test_id("points")).to_contain_text("120 points")
     assert ink(page, "canvas.gl") > 8
-    page.get_by_role("searchbox").fill("wrong")
+    page.locator("#search").fill("wrong")
     expect(page.get_by_test_id("matches").first).to_be_visible()
-    page.get_by_role("searchbox").fill("no such word")
+    page.locator("#search").fill("no such word")
     expect(page.get_by_test_id("matches").first).to_contain_text("Nothing matches")
 
 
@@ -360,8 +360,8 @@ def test_a_confusion_matrix_is_read_by_keyboard_and_by_its_table(
         page.keyboard.press(key)
     expect(page.get_by_role("tooltip")).to_contain_text("1 taken for 1")
     expect(page.get_by_role("tooltip")).to_contain_text(f"{counts[1, 1]} of {counts[1].sum()}")
-    page.get_by_text("Share of the row").click()
-    page.wait_for_url("**norm=1*")
+    page.get_by_role("button", name="Row", exact=True).click()
+    page.wait_for_url("**norm=row*")
     page.keyboard.press("/")
     page.keyboard.type("7")
     classes = page.get_by_role("table", name="How well each class is recognised").locator("tbody tr")

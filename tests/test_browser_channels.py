@@ -270,7 +270,7 @@ def test_channels_are_found_by_a_class_among_their_pictures(
     label = arrays["label"]
     has = [(label == number).any(axis=1) for number in range(len(CLASSES))]
     open_view(page, server, "#/layer?run=net")
-    page.get_by_role("searchbox").fill("dog")
+    page.locator("#search").fill("dog")
     page.wait_for_url("**q=dog*")
     exact = np.flatnonzero(has[0]).tolist()
     word = np.flatnonzero(~has[0] & has[1]).tolist()
@@ -280,14 +280,14 @@ def test_channels_are_found_by_a_class_among_their_pictures(
     expect(found).to_contain_text(
         f"“dog” is among the pictures of {len(exact + word + part)} channels: {len(exact)} of that class"
     )
-    page.get_by_role("searchbox").fill("cat")
+    page.locator("#search").fill("cat")
     expect(found).to_have_text(f"“cat” is among the pictures of {int(has[3].sum())} channels.")
     first = page.get_by_test_id("channel").first
     channel = int(first.get_attribute("data-channel") or -1)
     expect(first).to_contain_text(f"cat · {(label[channel] == 3).sum()}/9")
-    page.get_by_role("searchbox").fill("17")
+    page.locator("#search").fill("17")
     until(page, lambda: shown(page) == [17], "the channel of that number")
-    page.get_by_role("searchbox").fill("zebra")
+    page.locator("#search").fill("zebra")
     expect(page.get_by_test_id("empty")).to_contain_text("“zebra”")
 
 

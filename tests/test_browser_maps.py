@@ -149,7 +149,7 @@ def test_order_scale_and_values_are_chosen_and_kept_in_the_address(
     page.reload()
     ready(page)
     assert shown() == np.argsort(-np.maximum(values, 0).mean((1, 2)), kind="stable").tolist()
-    page.get_by_role("searchbox").fill("11")
+    page.locator("#search").fill("11")
     expect(page.locator(".map-cell")).to_have_count(1)
 
 

@@ -212,7 +212,7 @@ def test_a_layer_leads_to_its_pages(page: Page, server: RunningServer) -> None:
 
 def test_a_search_dims_the_rest(page: Page, server: RunningServer) -> None:
     open_view(page, server, "#/network?run=small&open=stages,stages.0,stages.0.0")
-    page.get_by_role("searchbox").fill(".conv2")
+    page.locator("#search").fill(".conv2")
     expect(box(page, "stem")).to_have_class(re.compile(r"\bdim\b"))
     for found in ("stages.0.0.conv2", "stages.0.1", "stages.1"):
         expect(box(page, found)).not_to_have_class(re.compile(r"\bdim\b"))
@@ -295,7 +295,7 @@ def test_layers_stand_in_the_order_of_the_network(page: Page, server: RunningSer
     open_view(page, server, "#/network?run=searched")
     # Without an architecture: as they were recorded, the deepest first.
     expect(rows(page).get_by_role("heading")).to_have_text(["stages.1", "stages.0", "stem"])
-    page.get_by_role("searchbox").fill("stages")
+    page.locator("#search").fill("stages")
     expect(rows(page)).to_have_count(2)
     page.goto("about:blank")
     open_view(page, server, "#/network?run=small&show=layers")
@@ -343,6 +343,7 @@ def test_layers_fill_while_the_search_runs(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_role("article", name="stem")).to_contain_text("deconvnet")
         expect(page.get_by_role("progressbar")).to_have_count(0)
         expect(link).to_be_focused()
+        page.goto("about:blank")  # before the server is gone
 
 
 def test_channels_of_a_class_are_found_in_all_layers(page: Page, server: RunningServer) -> None:

@@ -157,7 +157,6 @@ def test_inspect_interrupted_goes_on_and_pictures_of_one_name_are_apart(
         (["ls", "{tmp}/nowhere"], "nowhere"),
         (["ls", "{tmp}/empty"], "no runs in"),
         (["inspect", "alexnet", "{photos}", "-o", "{tmp}/run", "--layers", " , "], "no name in ' , '"),
-        (["view", "{tmp}/nowhere", "--no-open"], "nowhere"),
         (["view", "{tmp}/empty", "--no-open", "--port", "70000"], "0 (any free one) to 65535, got 70000"),
         (["inspect", "alexnett", "{photos}", "-o", "{tmp}/run"], "did you mean 'alexnet'?"),
         (["inspect", "no.such:build", "{photos}", "-o", "{tmp}/run"], "no.such"),

@@ -22,6 +22,7 @@ from convscope.formats.tensor import encode_strings, encode_tensor
 from convscope.recording import SummaryWriter
 from convscope.store import Logdir, Run, decoded, logdir
 from convscope.store import run as runs
+from convscope.store.folders import Folders
 
 COUNTED = Distribution(0.0, 1.0, 1.0, 1.0, 1.0, np.array([0.0, 1.0]), np.array([0.0, 1.0]))
 TORN = values.Distribution(0.0, 1.0, 1.0, 1.0, 1.0, np.array([0.0, 1.0]), np.array([1.0]))
@@ -285,7 +286,8 @@ def test_a_run_that_goes_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "a").mkdir()
     log(tmp_path / "a", 1, curve(range(3)))
     known = Logdir(tmp_path)
-    monkeypatch.setattr(logdir, "run_directories", lambda top: iter([top / "a", top / "gone"]))
+    found = {"a": tmp_path / "a", "gone": tmp_path / "gone"}
+    monkeypatch.setattr(Folders, "runs", lambda _: found)
     assert not known.refresh()
     assert [run.name for run in known.runs()] == ["a"]
     assert [run.name for run in logdir.each_run(tmp_path)] == ["a"]

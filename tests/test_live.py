@@ -618,7 +618,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
         (("--model", "mnist", "--weights", "random", "--device", "cuda:77"), "cuda:77"),
         (("--model", "mnist", "--weights", "random", "--input-shape", "1,28"), "three whole numbers"),
         (("--model", "mnist", "--weights", "random", "--labels", "no.txt"), "no.txt"),
-        (("no/such/runs", "--model", "mnist", "--weights", "random"), "no/such/runs"),
+        (("README.md", "--model", "mnist", "--weights", "random"), "no directory 'README.md'"),
     ],
 )
 def test_wrong_words_on_the_command_line(

@@ -3,22 +3,24 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
 const SCENES = ["./embedding", "./volume"];
+/** What no exported page holds. */
+const SERVED_ONLY = ["./text", "./mesh", "./audio", "./hparams", "./graph"];
 const LEFT_OUT = "\0left-out";
 
-/** Leave the views out that draw in three dimensions: three.js is most of the script. */
-const withoutScenes: Plugin = {
-  name: "without-scenes",
+/** Leave views out. Those that draw in three dimensions need three.js, which is most of the script. */
+const without = (views: readonly string[]): Plugin => ({
+  name: "without-views",
   enforce: "pre",
   resolveId: (id, importer) =>
-    SCENES.includes(id) && importer?.endsWith("/views/registry.ts") ? LEFT_OUT : undefined,
+    views.includes(id) && importer?.endsWith("/views/registry.ts") ? LEFT_OUT : undefined,
   load: (id) =>
     id === LEFT_OUT
-      ? "export const mount = () => { throw new Error('this page was exported without its scenes'); };"
+      ? "export const mount = () => { throw new Error('this page was exported without this view'); };"
       : undefined,
-};
+});
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte(), mode === "scenes" ? [] : withoutScenes],
+  plugins: [svelte(), without(mode === "scenes" ? SERVED_ONLY : [...SCENES, ...SERVED_ONLY])],
   publicDir: false,
   build: {
     outDir: "../src/convscope/view/static/export",

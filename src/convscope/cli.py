@@ -127,6 +127,8 @@ def view(
         if port not in (0, server.port):
             out.print(f"port {port} is in use; taking {server.port}")
         out.print(f"viewer: {server.url}   (Ctrl-C ends it)")
+        if server.waiting:
+            out.print(plain(server.waiting), soft_wrap=True)
         if live is not None:
             out.print(plain(f"{live.name} looks at every picture that is dropped into the page"), soft_wrap=True)
         if not no_open:

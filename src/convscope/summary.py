@@ -1,9 +1,9 @@
 """What travels from the functions that compute to the writer, and the table of all kinds of results.
 
-Everything that is computed becomes a :class:`Summary`. TensorBoard's own kinds (scalar, histogram, image, text) are
-stored as TensorBoard stores them; every other kind becomes an immutable record that the event log names
-(``docs/format.md``). Adding a kind is one row in :data:`KINDS`, the function that computes it, one view and one page of
-documentation; a test holds that each kind has all four.
+Everything that is computed becomes a :class:`Summary`. TensorBoard's own kinds (scalar, histogram, image, audio, text,
+mesh, hparams, graph, pr_curve) are stored as TensorBoard stores them; every other kind becomes an immutable record that
+the event log names (``docs/format.md``). Adding a kind is one row in :data:`KINDS`, the function that computes it, one
+view and one page of documentation; a test holds that each kind has all four.
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind("scalar", "event", "scalars"),
         Kind("histogram", "event", "histograms"),
         Kind("image", "event", "images"),
+        Kind("audio", "event", "audio"),
+        Kind("text", "event", "text"),
+        Kind("mesh", "event", "mesh"),
+        Kind("hparams", "event", "hparams"),
+        Kind("pr_curve", "event", "curves"),
+        Kind("graph", "event", "graph"),
         Kind("architecture", "record", "network", {"parameters": "(L,) int64", "macs": "(L,) int64"}),
         Kind("filters", "record", "filters", {"weight": "(O, I, kh, kw) float32"}),
         Kind(

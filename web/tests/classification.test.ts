@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import {
   accuracy,
+  cellValues,
+  classOrder,
   columnSums,
+  f1Scores,
   mistakes,
   precisions,
   recalls,
+  reordered,
   rowSums,
   strengths,
 } from "../src/lib/confusion";
@@ -34,10 +38,38 @@ describe("a confusion matrix", () => {
   });
 
   it("draws mistakes on a scale of their own", () => {
-    const counts = strengths(matrix, false);
+    const counts = strengths(matrix, "none");
     expect([counts[4], counts[0], counts[1], counts[3]]).toEqual([1, 8 / 9, 1, 0.5]);
-    const shares = strengths(matrix, true);
+    const shares = strengths(matrix, "row");
     expect([shares[0], shares[1], shares[3], shares[8]]).toEqual([0.8, 1, 0.5, 0]);
+  });
+});
+
+describe("shares and orders of a confusion matrix", () => {
+  it("are of the row, of the column, or counts", () => {
+    expect([...cellValues(matrix, "none")]).toEqual([...matrix.counts]);
+    expect([...cellValues(matrix, "row")].slice(0, 4)).toEqual([0.8, 0.2, 0, 0.1]);
+    expect(cellValues(matrix, "column")[1]).toBeCloseTo(2 / 11, 12);
+    expect(cellValues(matrix, "row")[8]).toBeNaN();
+    expect(strengths(matrix, "column")[8]).toBe(0);
+  });
+
+  it("give F1, which is the harmonic mean of precision and recall", () => {
+    const [recall, precision] = [recalls(matrix)[0], precisions(matrix)[0]];
+    expect(f1Scores(matrix)[0]).toBeCloseTo((2 * recall * precision) / (recall + precision), 12);
+    expect(f1Scores(matrix)[2]).toBeNaN();
+  });
+
+  it("sort classes, those without a figure last, and move counts along", () => {
+    expect(classOrder(matrix, "logged")).toEqual([0, 1, 2]);
+    expect(classOrder({ ...matrix, names: ["b10", "b9", "a"] }, "name")).toEqual([2, 1, 0]);
+    expect(classOrder(matrix, "recall")).toEqual([0, 1, 2]);
+    expect(classOrder(matrix, "precision")).toEqual([1, 0, 2]);
+    expect(classOrder(matrix, "mistakes")).toEqual([0, 1, 2]);
+    const moved = reordered(matrix, [1, 2, 0]);
+    expect(moved.names).toEqual(["dog", "owl", "cat"]);
+    expect([...moved.counts]).toEqual([9, 0, 1, 0, 0, 0, 2, 0, 8]);
+    expect(accuracy(moved)).toBe(accuracy(matrix));
   });
 });
 

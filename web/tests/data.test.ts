@@ -81,6 +81,7 @@ describe("histograms", () => {
     offset: Int32Array.of(0, 3),
     limit: Float64Array.of(0, 1, Number.POSITIVE_INFINITY),
     count: Float64Array.of(2, 4, 4),
+    special: Float64Array.of(0, 0, 0),
   };
 
   it("starts at the minimum and ends at the maximum, whatever the limits", () => {

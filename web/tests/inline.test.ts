@@ -80,6 +80,7 @@ const histogram = tensors({
   offset: { dtype: "I32", shape: [3], data: Int32Array.of(0, 2, 5) },
   limit: doubles([5], [1, 2, 3, 4, 5]),
   count: doubles([5], [5, 4, 3, 2, 1]),
+  special: doubles([2, 3], [1, 0, 2, 0, 3, 0]),
 });
 const MANIFEST = {
   format: 1,
@@ -185,6 +186,7 @@ describe("InlineSource", () => {
     expect([...rest.limit]).toEqual([3, 4, 5]);
     expect([...rest.count]).toEqual([3, 2, 1]);
     expect([...rest.stats]).toEqual([5, 6, 7, 8, 9]);
+    expect([...rest.special]).toEqual([0, 3, 0]);
     expect([...rest.step]).toEqual([2]);
     expect([...(await source.histograms(RUN, "weights", 2)).limit]).toEqual([]);
   });

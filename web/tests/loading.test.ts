@@ -106,11 +106,13 @@ describe("series that grow", () => {
       offset: Int32Array.of(0, 2),
       limit: Float64Array.of(1, 2),
       count: Float64Array.of(3, 4),
+      special: Float64Array.of(1, 0, 2),
     };
     series.append(part);
     series.append(part);
     expect(series.length).toBe(2);
     expect([...series.all.offset]).toEqual([0, 2, 4]);
     expect([...series.all.limit]).toEqual([1, 2, 1, 2]);
+    expect([...series.all.special]).toEqual([1, 0, 2, 1, 0, 2]);
   });
 });

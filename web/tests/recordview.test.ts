@@ -111,6 +111,7 @@ describe("a view of one record", () => {
     route: { view: "filters", params },
     theme: "light",
     colours: new Map(),
+    dashes: new Map(),
     navigate: (change, replace) => said.push(`go ${JSON.stringify(change)}${replace ? " replace" : ""}`),
     link: () => "",
     crumb: (part) => said.push(`crumb ${part}`),

@@ -5,6 +5,7 @@ Field numbers are those of the plugin's ``api.proto`` and ``plugin_data.proto`` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -41,12 +42,16 @@ class HParams:
         For those of which it is known: the values that each may have, or its least and greatest.
     status
         ``success``, ``failure``, ``running`` or ``unknown``.
+    started, ended
+        Seconds since 1970, where they are told.
     """
 
     values: Mapping[str, Number]
     metrics: tuple[str, ...] = ()
     domains: Mapping[str, tuple[Number, ...]] = field(default_factory=dict)
     status: str = "unknown"
+    started: float | None = None
+    ended: float | None = None
 
 
 def encode_hparams(
@@ -113,7 +118,14 @@ def decode_hparams(values: Sequence[Value]) -> HParams:
     status = sum(wire.as_integer(payload) for number, _, payload in wire.fields(end) if number == 1)
     start = _content(last.get(START, b""), 3)
     entries = dict(_entry(wire.as_bytes(payload)) for number, _, payload in wire.fields(start) if number == 1)
-    return HParams(entries, metrics, domains, _STATUS[status] if 0 <= status < len(_STATUS) else "unknown")
+    status_name = _STATUS[status] if 0 <= status < len(_STATUS) else "unknown"
+    return HParams(entries, metrics, domains, status_name, _time(start, 5), _time(end, 2))
+
+
+def _time(data: bytes, number: int) -> float | None:
+    """Return a moment in seconds since 1970; ``None`` where it is not told."""
+    times = [wire.as_double(payload) for found, _, payload in wire.fields(data) if found == number]
+    return times[-1] if times and math.isfinite(times[-1]) and times[-1] > 0 else None
 
 
 def _content(data: bytes, number: int) -> bytes:

@@ -24,6 +24,14 @@ from convscope.store import records
 from convscope.summary import KINDS, Summarizable, Summary
 
 _EVENT_ARRAYS: Final = {"scalar": "value", "histogram": "values", "image": "image"}
+_METHODS: Final = {
+    "audio": "add_audio",
+    "text": "add_text",
+    "mesh": "add_mesh",
+    "hparams": "add_hparams",
+    "graph": "add_graph",
+    "pr_curve": "add_pr_curve",
+}
 
 
 class SummaryWriter(
@@ -151,6 +159,8 @@ class SummaryWriter(
         return record
 
     def _add_event(self, summary: Summary) -> None:
+        if summary.kind not in _EVENT_ARRAYS:
+            raise InputError(f"add() takes no {summary.kind}; log it with SummaryWriter.{_METHODS[summary.kind]}")
         name = _EVENT_ARRAYS[summary.kind]
         if name not in summary.arrays:
             raise InputError(f"a {summary.kind} summary needs the array {name!r}, got {sorted(summary.arrays)}")

@@ -13,7 +13,7 @@ from convscope.formats.events import Value
 from convscope.formats.tensor import decode_tensor
 from convscope.store.decoded import Decode
 from convscope.store.results import Audio, Histogram, Location, Picture, PRCurve, Tensor, Text
-from convscope.store.structure import StructureAccessors
+from convscope.store.structure import StructureAccessors, mesh_part
 
 
 class Places(Protocol):
@@ -84,4 +84,5 @@ DECODERS: Final[dict[str, Decode]] = {
     "text": _text,
     "pr_curve": _pr_curve,
     "tensor": _tensor,
+    "mesh": mesh_part,
 }

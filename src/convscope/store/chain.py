@@ -50,15 +50,19 @@ class Chain:
 
     def scalars(self, tag: str) -> Series | None:
         """Return a curve."""
-        found = self._get("scalar", tag)
+        found = self.get("scalar", tag)
         return found if isinstance(found, Series) else None
 
     def places(self, kind: str, tag: str) -> Places[Any] | None:
         """Return the places of a tag of another kind."""
-        found = self._get(kind, tag)
+        found = self.get(kind, tag)
         return found if isinstance(found, Places) else None
 
-    def _get(self, kind: str, tag: str) -> Series | Places[Any] | None:
+    def get(self, kind: str, tag: str) -> Series | Places[Any] | None:
+        """Return what is known of a tag of a kind that is no record."""
+        if len(self._parts) == 1:
+            found: Series | Places[Any] | None = self._part(self._parts[0], kind).get(tag)
+            return found
         known = self._known.get((kind, tag))
         if known is None:
             known = self._join([self._part(part, kind).get(tag) for part in self._parts])
@@ -111,7 +115,7 @@ class Chain:
 
     def stands(self, kind: str, tag: str) -> bool:
         """Tell whether anything of a tag stands that is no record."""
-        known = self._get(kind, tag)
+        known = self.get(kind, tag)
         return known is not None and known.stands()
 
     def kinds(self) -> dict[str, list[str]]:

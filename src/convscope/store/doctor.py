@@ -15,9 +15,9 @@ from convscope.formats.record import HEADER
 from convscope.store import records
 from convscope.store.accessors import DECODERS
 from convscope.store.embeddings import read_embeddings
+from convscope.store.folders import run_directories
 from convscope.store.index import Index, Note
 from convscope.store.journal import DRAFT, SUFFIX, events_name, journal_name, lock_file
-from convscope.store.logdir import run_directories
 from convscope.store.projector import CONFIG
 from convscope.store.projector import DIRECTORY as PROJECTOR
 from convscope.store.reader import Block, EventFile

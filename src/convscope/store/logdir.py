@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from convscope.errors import InputError, NotFoundError, StorageError, not_found
-from convscope.store.records import DIRECTORY
+from convscope.store.folders import Folders
 from convscope.store.remote import Mirror, is_remote
-from convscope.store.run import MARK, Run, directory_of
+from convscope.store.run import Run, directory_of
 
 
 class Logdir:
@@ -24,6 +26,8 @@ class Logdir:
         The directory; or its URL, of which a local copy is made and kept (extra ``cloud``).
     sidecar
         As for :class:`Run`.
+    lazy
+        Whether runs are opened by :meth:`refresh`, as far as it may take, instead of all at once.
 
     Raises
     ------
@@ -33,18 +37,22 @@ class Logdir:
         If it cannot be listed.
     """
 
-    def __init__(self, path: str | Path, *, sidecar: bool = True) -> None:
+    def __init__(self, path: str | Path, *, sidecar: bool = True, lazy: bool = False) -> None:
         self._mirror = Mirror(str(path)) if is_remote(path) else None
         self.path = directory_of(path) if self._mirror is None else self._mirror.path
         self._sidecar = sidecar
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._folders = Folders(self.path)
         self._runs: dict[str, Run] = {}
+        self._unread: list[str] = []
         try:
             with os.scandir(self.path) as entries:
                 next(entries, None)
         except OSError as error:
             raise StorageError(f"cannot list {self.path} ({error}); make it readable") from error
-        self.refresh()
+        if not lazy:
+            self.refresh()
 
     @property
     def is_remote(self) -> bool:
@@ -75,21 +83,50 @@ class Logdir:
 
         return frame(curves(self.runs(), tag, run, points))
 
-    def refresh(self) -> bool:
-        """Look for new runs and read what was appended; return whether there was anything new."""
-        if self._mirror is not None:
-            self._mirror.refresh()
+    @property
+    def unread(self) -> list[str]:
+        """The names of the runs that :meth:`refresh` has found and not opened yet."""
         with self._lock:
-            found = {_name(path, self.path): path for path in run_directories(self.path)}
-            gone = [name for name in self._runs if name not in found]
-            for name in gone:
-                del self._runs[name]
-            changed = [run.refresh() for run in self._runs.values()]
-            unknown = {name: path for name, path in found.items() if name not in self._runs}
-            opened = {name: _open(path, name, self._sidecar) for name, path in unknown.items()}
-            new = {name: run for name, run in opened.items() if run is not None}
-            self._runs.update(new)
-            return bool(gone or new or any(changed))
+            return list(self._unread)
+
+    def refresh(self, seconds: float = math.inf) -> bool:
+        """Look for new runs and read what was appended; return whether there was anything new.
+
+        One thread looks at a time; questions are answered meanwhile.
+
+        Parameters
+        ----------
+        seconds
+            After so long the runs that are left are opened next time; one is opened in any case.
+        """
+        with self._looking:
+            if self._mirror is not None:
+                self._mirror.refresh()
+            found = self._folders.runs()
+            with self._lock:
+                gone = [name for name in self._runs if name not in found]
+                for name in gone:
+                    del self._runs[name]
+                known = dict(self._runs)
+                before = self._unread
+                self._unread = sorted(name for name in found if name not in known)
+            grown = [run.refresh() for run in known.values()]
+            news = self._open_unread(found, seconds)
+            return news or bool(gone) or any(grown) or self.unread != before
+
+    def _open_unread(self, found: Mapping[str, Path], seconds: float) -> bool:
+        started = time.monotonic()
+        news = False
+        for name in self.unread:
+            run = _open(found[name], name, self._sidecar)
+            with self._lock:
+                self._unread.remove(name)
+                if run is not None:
+                    self._runs[name] = run
+                    news = True
+            if time.monotonic() - started >= seconds:
+                break
+        return news
 
 
 def each_run(logdir: str | Path, run: str = "") -> Iterator[Run]:
@@ -111,7 +148,7 @@ def each_run(logdir: str | Path, run: str = "") -> Iterator[Run]:
     """
     chosen = pattern(run)
     top = Mirror(str(logdir)).path if is_remote(logdir) else directory_of(logdir)
-    found = {_name(path, top): path for path in run_directories(top)}
+    found = Folders(top).runs()
     opened = (_open(found[name], name) for name in sorted(found) if chosen.search(name))
     return (run for run in opened if run is not None)
 
@@ -138,16 +175,3 @@ def _open(path: Path, name: str, sidecar: bool = True) -> Run | None:
         return Run(path, name, sidecar=sidecar)
     except NotFoundError:
         return None
-
-
-def _name(path: Path, logdir: Path) -> str:
-    return path.relative_to(logdir).as_posix()
-
-
-def run_directories(logdir: Path) -> Iterator[Path]:
-    """Give the directories that hold event files; links, hidden directories and records are passed over."""
-    for folder, directories, files in os.walk(logdir, followlinks=False):
-        is_run = any(MARK in name for name in files)
-        directories[:] = [name for name in directories if name[0] != "." and not (is_run and name == DIRECTORY)]
-        if is_run:
-            yield Path(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from convscope.store.accessors import DECODERS, Accessors
 from convscope.store.chain import Chain
 from convscope.store.decoded import Decoded
 from convscope.store.embeddings import ProjectorEmbedding, read_embeddings
+from convscope.store.folders import ANEW_SECONDS, MARK, Stamp, stamp_of
 from convscope.store.index import Index
 from convscope.store.journal import SUFFIX, journal_name
 from convscope.store.reader import EventFile, ReplacedError
@@ -24,10 +26,9 @@ from convscope.store.records import Record
 from convscope.store.recovery import read_journal
 from convscope.store.remote import Mirror, is_remote
 from convscope.store.results import Entry, Scalars
-from convscope.store.series import standing
+from convscope.store.series import Extent, standing
 from convscope.store.sidecar import read_sidecar, write_sidecar
 
-MARK = "tfevents"
 _JOURNALS = "events.out.pending."
 _SWITCH = "CONVSCOPE_SIDECAR"
 _WORTH_A_SIDECAR = 1 << 20  # bytes of events read beyond the last one
@@ -74,6 +75,10 @@ class Run(Accessors):
         self._faults: dict[str, str] = {}
         self._unread_embeddings: list[str] = []
         self._decoded_values = Decoded()
+        self._changes = 0
+        self._stamp: Stamp | None = None
+        self._has_journals = False
+        self._looked = 0.0
         self.refresh()
 
     def __repr__(self) -> str:
@@ -84,9 +89,14 @@ class Run(Accessors):
         if self._mirror is not None:
             self._mirror.refresh()
         with self._lock:
+            stamp = stamp_of(str(self.path), self._known) if not self._has_journals else None
+            if stamp and stamp == self._stamp and time.monotonic() - self._looked < ANEW_SECONDS:
+                return False
+            self._looked = time.monotonic()
             before = self._position()
             self._faults.clear()
             found = self._list()
+            self._has_journals = any(map(is_journal, found))
             names = set(found)
             replaced = any(found.get(name) != known for name, known in self._known.items())
             if replaced:
@@ -101,10 +111,17 @@ class Run(Accessors):
                 self._read_all(names)
                 replaced = True
             self._leave_sidecar()
+            self._stamp = stamp if not (self._faults or self._has_journals) else None
             changed = replaced or self._position() != before
             if changed:
                 self._chain = None
+                self._changes += 1
             return changed
+
+    @property
+    def revision(self) -> tuple[int, int]:
+        """What is another one whenever the run holds something new, or something turns out to be damaged."""
+        return self._changes, len(self._decoded_values.faults)
 
     def _list(self) -> dict[str, int]:
         """Return the event files and journals; where they cannot be listed just now, those that were known."""
@@ -229,6 +246,13 @@ class Run(Accessors):
             if not found:
                 self._check(kind, tag)
         return np.array([item.step for item in found], np.int64)
+
+    def extents(self) -> list[tuple[str, str, Extent]]:
+        """Return kind, tag and extent of all but records, kind by kind; nothing is decoded for it."""
+        with self._lock:
+            chain = self._now()
+            known = [(kind, tag, chain.get(kind, tag)) for kind, tags in chain.kinds().items() for tag in tags]
+            return [(kind, tag, series.extent()) for kind, tag, series in known if series is not None]
 
     def frame(self, tag: str = "", points: str = "current") -> Any:
         """Return curves as a ``pandas.DataFrame`` with the columns run, tag, step, wall_time and value.

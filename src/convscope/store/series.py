@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,16 @@ from convscope.errors import not_found
 from convscope.store.results import Entry, Location, Picture
 
 POINTS: Final = ("current", "latest", "all")
+
+
+class Extent(NamedTuple):
+    """How far a series goes: how many values stand, the steps of the first and the last, and when that was logged."""
+
+    length: int
+    first_step: int
+    last_step: int
+    last_wall_time: float
+
 
 Cuts = list[tuple[int, int]]  # so many points stood before, those of this step and later ones were taken back
 T = TypeVar("T", Picture, Location, Entry)
@@ -94,6 +104,15 @@ class Series:
             return self._count > 0
         return bool(standing(self._columns[0][: self._count], self.cuts).any())
 
+    def extent(self) -> Extent:
+        """Return how far it goes; something of it has to stand."""
+        step, wall_time, _ = self._columns
+        if not self.cuts:
+            last = self._count - 1
+            return Extent(self._count, int(step[0]), int(step[last]), float(wall_time[last]))
+        rows = np.flatnonzero(standing(step[: self._count], self.cuts))
+        return Extent(len(rows), int(step[rows[0]]), int(step[rows[-1]]), float(wall_time[rows[-1]]))
+
     @property
     def first_step(self) -> int:
         """The step of the first value."""
@@ -124,7 +143,12 @@ class Places(Generic[T]):
 
     def stands(self) -> bool:
         """Tell whether anything of it stands."""
-        return bool(self.standing())
+        return bool(self.standing() if self.cuts else self.items)
+
+    def extent(self) -> Extent:
+        """Return how far it goes; something of it has to stand."""
+        items = self.standing() if self.cuts else self.items
+        return Extent(len(items), items[0].step, items[-1].step, items[-1].wall_time)
 
     @property
     def first_step(self) -> int:

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from convscope.errors import FormatError
+from convscope.formats.events import Value
 from convscope.formats.graph import Node, decode_graph
 from convscope.formats.hparams import HParams, decode_hparams
 from convscope.formats.layout import Layout, decode_layout, merge
 from convscope.formats.mesh import MeshArrays, decode_mesh, split_tag
+from convscope.formats.tensor import decode_tensor
 from convscope.store.results import Location
 
 
@@ -31,6 +34,25 @@ class Mesh(MeshArrays):
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class MeshPart:
+    """One tensor of a mesh at a step; its numbers stay in the file until they are asked for.
+
+    Attributes
+    ----------
+    part
+        ``VERTEX``, ``FACE`` or ``COLOR``.
+    shape
+        Of the tensor: meshes, rows, 3.
+    """
+
+    step: int
+    wall_time: float
+    part: str
+    shape: tuple[int, ...]
+    location: Location
+
+
 class Places(Protocol):
     """What the methods need of the run they belong to."""
 
@@ -39,6 +61,8 @@ class Places(Protocol):
         ...
 
     def _places(self, kind: str, tag: str, points: str) -> list[Any]: ...
+
+    def _decoded(self, kind: str, tag: str, points: str) -> list[Any]: ...
 
 
 class StructureAccessors:
@@ -68,6 +92,36 @@ class StructureAccessors:
     def meshes(self: Places, tag: str, points: str = "current") -> list[Mesh]:
         """Return the meshes of a tag."""
         return [_mesh(parts) for parts in _together(self._places("mesh", tag, points))]
+
+    def mesh_parts(self: Places, tag: str, points: str = "current") -> list[dict[str, MeshPart]]:
+        """Return of each mesh of a tag what it is made of, without its numbers; see :func:`read_mesh`."""
+        found: list[dict[str, MeshPart]] = []
+        for one in self._decoded("mesh", tag, points):
+            last = found[-1] if found else {}
+            if not last or one.part in last or next(iter(last.values())).step != one.step:
+                last = {}
+                found.append(last)
+            last[one.part] = one
+        return found
+
+
+def mesh_part(place: Location, value: Value) -> MeshPart:
+    """Return which part of a mesh a value is, and how large.
+
+    Raises
+    ------
+    FormatError
+        If it is no tensor.
+    """
+    tensor = decode_tensor(value.payload)
+    if isinstance(tensor, list):
+        raise FormatError(f"a part of the mesh {value.tag!r} is not a tensor of numbers")
+    return MeshPart(place.step, place.wall_time, split_tag(value.tag)[1], tensor.shape, place)
+
+
+def read_mesh(parts: Mapping[str, MeshPart]) -> MeshArrays:
+    """Return a mesh as :meth:`StructureAccessors.mesh_parts` gives it, with its numbers."""
+    return decode_mesh({part: one.location.read() for part, one in parts.items()})[0]
 
 
 def _together(places: list[Location]) -> Iterator[dict[str, tuple[Location, Any]]]:

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 
 from convscope.errors import InputError, not_found
 from convscope.store.memory import MemoryRecord, Promise, Workshop
-from convscope.view.source import Source, describe_entry, describe_record, named_arrays
+from convscope.view.listing import Changes, describe_entry, to_json
+from convscope.view.source import Source, describe_record, named_arrays
 
 MOST_PICTURES: Final = 16
 MOST_BYTES: Final = 32 << 20
@@ -85,11 +86,13 @@ class LiveSource:
     ----------
     run
         The name of the run that is computed.
+    stored
+        What answers for all other runs.
     """
 
     def __init__(self, live: Live, stored: Source | None = None) -> None:
         self._live = live
-        self._stored = stored
+        self.stored = stored
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._workshop = Workshop()
@@ -102,18 +105,35 @@ class LiveSource:
 
     def version(self) -> int:
         """Return a number that grows whenever the stored runs do, or a picture comes or goes."""
-        return self._changes + (self._stored.version() if self._stored else 0)
+        return self._changes + (self.stored.version() if self.stored else 0)
 
     def index(self) -> dict[str, Any]:
         """Return what there is; ``live`` says which run is computed, by what and for which pictures."""
         version = self.version()  # first: what changes meanwhile is asked for again
-        index = self._stored.index() if self._stored else {"logdir": "", "runs": []}
+        index = self.stored.index() if self.stored else {"logdir": "", "runs": []}
+        run, about = self._describe()
+        return {**index, "version": version, "runs": [*index["runs"], run], "live": about}
+
+    def changes(self, since: int) -> Changes:
+        """Return what the index says of the runs that have changed since a version; the computed one is among them."""
+        version = self.version()
+        # The version that was answered then had fewer of our own changes in it: what is new since an earlier one.
+        stored = self.stored
+        told = stored.changes(since - self._changes) if stored else Changes(0, whole=True, more={"logdir": ""})
+        run, about = self._describe()
+        names = None if told.names is None else [*told.names, self.run]
+        return Changes(
+            version, told.whole, names, [*told.runs, to_json({**run, "series": {}})], {**told.more, "live": about}
+        )
+
+    def _describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the index says of the computed run, and of the network and its pictures."""
         with self._lock:
             records = [describe_entry(record) for record in self._records()]
             pictures = list(self._pictures)
         run = {"name": self.run, "last_wall_time": None, "series": [], "records": records, "problems": [], "live": True}
         about = {"run": self.run, "model": self._live.name, "pictures": pictures, "most_bytes": MOST_BYTES}
-        return {**index, "version": version, "runs": [*index["runs"], run], "live": {**self._live.describe(), **about}}
+        return run, {**self._live.describe(), **about}
 
     def series(self, run: str, kind: str, tag: str, start: int) -> bytes:
         """Return the points of a series of a stored run."""
@@ -122,6 +142,30 @@ class LiveSource:
     def image(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
         """Return one logged picture of a stored run."""
         return self._other(run).image(run, tag, number)
+
+    def text(self, run: str, tag: str, number: int, *, whole: bool = False) -> tuple[bytes, int]:
+        """Return a logged text of a stored run."""
+        return self._other(run).text(run, tag, number, whole=whole)
+
+    def audio(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
+        """Return a logged sound of a stored run."""
+        return self._other(run).audio(run, tag, number)
+
+    def mesh(self, run: str, tag: str, number: int, item: int = 0) -> bytes:
+        """Return a logged mesh of a stored run."""
+        return self._other(run).mesh(run, tag, number, item)
+
+    def hparams(self) -> Mapping[str, Any]:
+        """Return the hyper-parameters of the stored runs."""
+        return self.stored.hparams() if self.stored else {"runs": []}
+
+    def layout(self, run: str) -> Mapping[str, Any]:
+        """Return which curves of a stored run stand in one chart."""
+        return self._other(run).layout(run)
+
+    def graph(self, run: str, number: int) -> Mapping[str, Any]:
+        """Return a graph of a stored run."""
+        return self._other(run).graph(run, number)
 
     def record(self, run: str, record: str) -> Mapping[str, Any]:
         """Return a record's description."""
@@ -214,9 +258,9 @@ class LiveSource:
     def _other(self, run: str) -> Source:
         if run == self.run:
             raise InputError(f"{run!r} is computed while one looks; it holds no series and no logged pictures")
-        if self._stored is None:
+        if self.stored is None:
             raise not_found("run", run, [self.run])
-        return self._stored
+        return self.stored
 
 
 def tidy(name: str) -> str:

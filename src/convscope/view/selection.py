@@ -36,6 +36,10 @@ _MOST_CHANNELS: Final = 1 << 20
 _OF_LAYERS: Final = frozenset({"topk", "filters", "maps", "volume"})
 
 
+PACKED: Final = frozenset({"scalar", "histogram", "image"})
+"""The series that a page without a server carries; of the other kinds it says that they are not in it."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is wanted; ``None`` stands for all there is.
@@ -237,7 +241,7 @@ def _run(source: Source, info: Mapping[str, Any], logdir: str, names: set[str], 
         page = KINDS[entry["kind"]].view
         layer = layer if entry["kind"] in _OF_LAYERS else ""
         parts.append(Part(entry["id"], entry["kind"], page, layer, entry["bytes"], described))
-    series = [(one["kind"], one["tag"], one["count"]) for one in info["series"] if one["kind"] in KINDS]
+    series = [(one["kind"], one["tag"], one["count"]) for one in info["series"] if one["kind"] in PACKED]
     name = logdir if info["name"] == "." and logdir not in names else info["name"]
     return SelectedRun(name, info["name"], parts, series, info)
 

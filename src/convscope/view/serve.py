@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from convscope.errors import InputError, StorageError
-from convscope.store import Logdir
 from convscope.view.live import Live, LiveSource
 from convscope.view.source import LogdirSource, Source
 
@@ -29,10 +28,13 @@ class RunningServer:
         The address to open, with the token where there is one.
     port
         The port it listens on: the one asked for, or the next free one.
+    waiting
+        What is waited for, as a sentence: a directory that is not there yet. Empty where nothing is.
     """
 
     url: str
     port: int
+    waiting: str
     _server: Any = field(repr=False)
     _thread: threading.Thread = field(repr=False)
     _stopping: threading.Event = field(repr=False)
@@ -102,7 +104,8 @@ def serve(
     Parameters
     ----------
     logdir
-        A directory that holds runs, or is one; it is followed as it grows. It may be left out where there is a network.
+        A directory that holds runs, or is one; it is followed as it grows. One that is not there yet is waited for. It
+        may be left out where there is a network.
     host
         The address to listen on. Any other than the loopback address asks for a token, which is part of ``url``.
     port
@@ -113,7 +116,7 @@ def serve(
     Raises
     ------
     NotFoundError
-        If there is no such directory.
+        If what is there is no directory.
     InputError, StorageError
         If the address or the port cannot be had, or the front end is not built.
     """
@@ -133,10 +136,14 @@ def serve(
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="convscope-viewer", daemon=True)
     thread.start()
+    stored = source.stored if isinstance(source, LiveSource) else source
+    if isinstance(stored, LogdirSource):  # the page is there before the runs are read
+        threading.Thread(target=stored.read, name="convscope-reader", daemon=True).start()
+    waiting = stored.waiting if isinstance(stored, LogdirSource) else ""
     actual = int(sock.getsockname()[1])
     name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
     url = f"http://{name}:{actual}/" + (f"?token={token}" if token else "")
-    return RunningServer(url, actual, server, thread, stopping)
+    return RunningServer(url, actual, waiting, server, thread, stopping)
 
 
 def make_source(logdir: str | Path | None, live: Live | None) -> Source:
@@ -145,5 +152,5 @@ def make_source(logdir: str | Path | None, live: Live | None) -> Source:
         if live is None:
             raise InputError("nothing to show; give a directory that holds runs, or a network: --model NAME")
         return LiveSource(live)
-    stored = LogdirSource(Logdir(logdir))
+    stored = LogdirSource(logdir)
     return stored if live is None else LiveSource(live, stored)

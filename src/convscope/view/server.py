@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +27,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
+from convscope.view.listing import to_json
 from convscope.view.live import LiveSource
+from convscope.view.ranges import part_of
 from convscope.view.source import PICTURE_TYPES, Source
 from convscope.view.upload import RefusedError, live_routes, refuse_request
 
@@ -43,6 +46,7 @@ IMMUTABLE: Final = {"cache-control": "private, max-age=31536000, immutable"}
 FRESH: Final = {"cache-control": "no-store"}
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 EVENT_SECONDS: Final = 0.5
+MOST_EVENT_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 15.0
 
 Answer = Callable[[Request], Response]
@@ -83,7 +87,12 @@ def create_app(
             *live_routes(source),
             Mount("/", StaticFiles(directory=static, html=True)),
         ],
-        exception_handlers={ConvscopeError: refuse, HTTPException: refuse_http, RefusedError: refuse_request},
+        exception_handlers={
+            ConvscopeError: refuse,
+            HTTPException: refuse_http,
+            RefusedError: refuse_request,
+            Exception: refuse_unforeseen,
+        },
     )
     return Guard(app, hosts, token)
 
@@ -95,19 +104,20 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
         computed = isinstance(source, LiveSource) and ask(request, "run") == source.run
         return FRESH if computed else IMMUTABLE
 
-    def index(_: Request) -> Response:
-        return JSONResponse(source.index(), headers=FRESH)
+    pace = Pace()
+
+    def index(request: Request) -> Response:
+        if "since" not in request.query_params:
+            return plain_json(to_json(source.index()))
+        with pace:
+            return plain_json(source.changes(number(request, "since", 0)).to_json())
 
     def series(request: Request) -> Response:
         start = number(request, "start", 0)
         return binary(source.series(ask(request, "run"), ask(request, "kind"), ask(request, "tag"), start))
 
-    def image(request: Request) -> Response:
-        content, kind = source.image(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
-        return Response(content, media_type=kind, headers=FRESH)
-
     def record(request: Request) -> Response:
-        return JSONResponse(source.record(ask(request, "run"), ask(request, "id")), headers=keep(request))
+        return plain_json(to_json(source.record(ask(request, "run"), ask(request, "id"))), keep(request))
 
     def arrays(request: Request) -> Response:
         names = [name for name in ask(request, "names").split(",") if name]
@@ -121,18 +131,69 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
         return Response(content, media_type=kind, headers=keep(request))
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(follow(source, request, closing), media_type="text/event-stream", headers=FRESH)
+        return StreamingResponse(follow(source, request, closing, pace), media_type="text/event-stream", headers=FRESH)
 
-    handlers = {f.__name__: f for f in (index, series, image, record, arrays, picture, events)}
-    return [Route(f"/api/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
+    return [*routes_of(index, series, record, arrays, picture, events), *training_routes(source)]
 
 
-async def follow(source: Source, request: Request, closing: Callable[[], bool]) -> AsyncIterator[str]:
+def training_routes(source: Source) -> list[Route]:
+    """Return the routes to single values of what is stored as TensorBoard stores it."""
+
+    def image(request: Request) -> Response:
+        content, kind = source.image(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
+        return Response(content, media_type=kind, headers=FRESH)
+
+    def text(request: Request) -> Response:
+        whole = request.query_params.get("whole") == "1"
+        content, size = source.text(ask(request, "run"), ask(request, "tag"), number(request, "index", 0), whole=whole)
+        headers = {**FRESH, "x-bytes": str(size)} | ({"content-disposition": "attachment"} if whole else {})
+        return Response(content, media_type="text/plain", headers=headers)
+
+    def audio(request: Request) -> Response:
+        content, kind = source.audio(ask(request, "run"), ask(request, "tag"), number(request, "index", 0))
+        return part_of(content, kind, request.headers.get("range", ""))
+
+    def mesh(request: Request) -> Response:
+        place = number(request, "index", 0), number(request, "item", 0)
+        return binary(source.mesh(ask(request, "run"), ask(request, "tag"), *place))
+
+    def hparams(_: Request) -> Response:
+        return plain_json(to_json(source.hparams()))
+
+    def layout(request: Request) -> Response:
+        return plain_json(to_json(source.layout(ask(request, "run"))))
+
+    def graph(request: Request) -> Response:
+        return plain_json(to_json(source.graph(ask(request, "run"), number(request, "index", 0))))
+
+    return routes_of(image, text, audio, mesh, hparams, layout, graph)
+
+
+def routes_of(*handlers: Callable[[Request], Any]) -> list[Route]:
+    """Return the routes to handlers, each under its name."""
+    return [Route(f"/api/{handler.__name__}", handler, methods=["GET"]) for handler in handlers]
+
+
+class Pace:
+    """How often news are told: so seldom that finding out what they are takes a quarter of the time at most."""
+
+    def __init__(self) -> None:
+        self.seconds = EVENT_SECONDS
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = min(max(EVENT_SECONDS, 4 * (time.perf_counter() - self._started)), MOST_EVENT_SECONDS)
+
+
+async def follow(source: Source, request: Request, closing: Callable[[], bool], pace: Pace) -> AsyncIterator[str]:
     """Yield a server-sent event whenever the source has something new, and a comment now and then."""
-    seen, quiet = 0, 0.0
+    seen, quiet = 0, pace.seconds
     while not closing() and not await request.is_disconnected():
         version = await run_in_threadpool(source.version)
-        if version != seen:
+        if version != seen and quiet >= pace.seconds:
             seen, quiet = version, 0.0
             yield f"data: {json.dumps({'version': version})}\n\n"
         elif quiet >= HEARTBEAT_SECONDS:
@@ -177,10 +238,21 @@ def binary(content: bytes, headers: dict[str, str] | None = None) -> Response:
     return Response(content, media_type="application/x-safetensors", headers=headers or FRESH)
 
 
+def plain_json(content: bytes, headers: dict[str, str] | None = None) -> Response:
+    """Return JSON that is bytes already."""
+    return Response(content, media_type="application/json", headers=headers or FRESH)
+
+
 async def refuse(_: Request, error: Exception) -> Response:
-    """Turn one of our errors into a status and one sentence."""
-    status = 404 if isinstance(error, NotFoundError) else 400 if isinstance(error, InputError) else 500
-    return JSONResponse({"error": str(error)}, status_code=status)
+    """Turn one of our errors into a status and one sentence; what is damaged cannot be answered, 422."""
+    status = 404 if isinstance(error, NotFoundError) else 400 if isinstance(error, InputError) else 422
+    return Response(to_json({"error": str(error)}), status, media_type="application/json", headers=FRESH)
+
+
+async def refuse_unforeseen(_: Request, error: Exception) -> Response:
+    """Say that something went wrong here; what it was is told where the server runs."""
+    sentence = f"the server could not answer ({type(error).__name__}); its terminal says more"
+    return JSONResponse({"error": sentence}, status_code=500)
 
 
 async def refuse_http(_: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The three questions every host of the viewer answers: what is there, which points, which record.
+"""The questions every host of the viewer answers: what is there, which points, which record.
 
 A host is anything with these methods; :class:`LogdirSource` answers from a directory of runs. Numbers travel as
 safetensors, lists as JSON, pictures as they are stored.
@@ -6,22 +6,34 @@ safetensors, lists as JSON, pictures as they are stored.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from convscope.errors import InputError, NotFoundError, not_found
+from convscope.errors import ConvscopeError, InputError, NotFoundError, not_found
 from convscope.store import Logdir, Run
 from convscope.store.memory import MemoryRecord
 from convscope.store.records import Record, wire
-from convscope.store.results import Entry
-from convscope.summary import KINDS, finite
+from convscope.store.remote import is_remote
+from convscope.view.listing import Changes, Listing
+from convscope.view.training import (
+    SERIES,
+    entry,
+    graph_of,
+    hparams_of,
+    layout_of,
+    mesh_of,
+    sound_of,
+    text_of,
+)
 
 POLL_SECONDS: Final = 0.4
+READ_SECONDS: Final = 0.25
+"""So long a look at a directory opens runs that are new; then there is something to show before all are read."""
 POLL_SECONDS_AT_URLS: Final = 10.0
 PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
@@ -37,8 +49,36 @@ class Source(Protocol):
         """Return what there is: runs, their series and their records."""
         ...
 
+    def changes(self, since: int) -> Changes:
+        """Return what the index says of the runs that have changed since a version, in short."""
+        ...
+
     def series(self, run: str, kind: str, tag: str, start: int) -> bytes:
-        """Return the points of a curve, histogram or picture series from number ``start`` on, as safetensors."""
+        """Return the points of a series (:data:`convscope.view.training.SERIES`) from number ``start`` on."""
+        ...
+
+    def text(self, run: str, tag: str, number: int, *, whole: bool = False) -> tuple[bytes, int]:
+        """Return the first megabyte of a logged text, and how many bytes the whole of it has."""
+        ...
+
+    def audio(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
+        """Return one logged sound as it is stored, and its media type."""
+        ...
+
+    def mesh(self, run: str, tag: str, number: int, item: int = 0) -> bytes:
+        """Return one logged mesh, of a batch that of a number, as safetensors."""
+        ...
+
+    def hparams(self) -> Mapping[str, Any]:
+        """Return the hyper-parameters of all runs that have any, and how well these did."""
+        ...
+
+    def layout(self, run: str) -> Mapping[str, Any]:
+        """Return which curves of a run stand in one chart."""
+        ...
+
+    def graph(self, run: str, number: int) -> Mapping[str, Any]:
+        """Return one of the graphs of networks that a run holds."""
         ...
 
     def image(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
@@ -61,57 +101,162 @@ class Source(Protocol):
 class LogdirSource:
     """Answer from a directory of runs, following it as it grows.
 
-    Thread-safe. The directory may not exist yet, or be empty: then there are no runs, until there are.
+    Thread-safe. The directory may be empty or, where its path is given, not exist yet: then there are no runs, until
+    there are.
+
+    Parameters
+    ----------
+    logdir
+        The directory. Given as a path its runs are read bit by bit, and are listed before they are read.
+
+    Raises
+    ------
+    NotFoundError, StorageError
+        If the path is there but is no directory that can be listed.
     """
 
-    def __init__(self, logdir: Logdir) -> None:
-        self._logdir = logdir
+    def __init__(self, logdir: Logdir | str | Path) -> None:
+        self._path = logdir.path if isinstance(logdir, Logdir) else logdir
+        self._logdir = logdir if isinstance(logdir, Logdir) else _open(logdir)
         self._lock = threading.Lock()
-        self._version = 1
-        self._polled = 0.0
-        self._pause = POLL_SECONDS_AT_URLS if logdir.is_remote else POLL_SECONDS
+        self._looked = -math.inf
+        self._is_there = self._logdir is not None
+        self._listing = Listing()
+        self._hparams: dict[str, tuple[object, dict[str, Any] | None]] = {}
+
+    @property
+    def waiting(self) -> str:
+        """What is waited for, as a sentence; empty where the directory is there."""
+        path = str(self._path)
+        return "" if self._is_there else f"there is no directory {path!r} yet; its runs appear as soon as it is there"
 
     def version(self) -> int:
         """Return a number that grows whenever the directory does; looks every 0.4 seconds, at URLs every 10."""
-        with self._lock:
-            if time.monotonic() - self._polled >= self._pause:
-                self._version += bool(self._logdir.refresh())
-                self._polled = time.monotonic()
-            return self._version
+        if self._lock.acquire(blocking=False):  # one looks, the others are told what is known
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self._listing.notice(*self._known())
+
+    def _look(self) -> None:
+        remote = self._logdir is not None and self._logdir.is_remote
+        waited = time.monotonic() - self._looked
+        if not (self._logdir and self._logdir.unread) and waited < (POLL_SECONDS_AT_URLS if remote else POLL_SECONDS):
+            return
+        self._logdir = self._logdir or _open(self._path)
+        if self._logdir is not None:
+            self._logdir.refresh(READ_SECONDS)
+        is_there = self._logdir is not None and (remote or self._logdir.path.exists())
+        if is_there != self._is_there:
+            self._is_there = is_there
+            self._listing.renew()
+        self._looked = time.monotonic()
+
+    def read(self) -> None:
+        """Read all runs that are there, so that they are known when they are asked for."""
+        self.version()
+        while self._logdir is not None and self._logdir.unread:
+            self.version()
+
+    def _known(self) -> tuple[list[Run], list[str]]:
+        return ([], []) if self._logdir is None else (self._logdir.runs(), self._logdir.unread)
 
     def index(self) -> dict[str, Any]:
         """Return what there is: runs, their series and their records."""
-        version = self.version()
-        runs = [describe_run(run) for run in self._logdir.runs()]
-        return {"logdir": self._logdir.path.name, "version": version, "runs": runs}
+        self.version()
+        version, runs = self._listing.rows(*self._known())
+        return {**self._about(), "version": version, "runs": runs}
+
+    def changes(self, since: int) -> Changes:
+        """Return what the index says of the runs that have changed since a version, in short."""
+        self.version()
+        changes = self._listing.changes(since, *self._known())
+        return replace(changes, more=self._about())
+
+    def _about(self) -> dict[str, Any]:
+        return {"logdir": Path(self._path).name} | ({"waiting": self.waiting} if self.waiting else {})
+
+    def _run(self, name: str) -> Run:
+        if self._looked < 0:  # asked before the index was
+            self.version()
+        if self._logdir is None:
+            raise NotFoundError(self.waiting)
+        while name in self._logdir.unread:
+            self._logdir.refresh(READ_SECONDS)
+        return self._logdir.run(name)
 
     def series(self, run: str, kind: str, tag: str, start: int = 0) -> bytes:
         """Return the points from number ``start`` on, as safetensors."""
         if kind not in SERIES:
             raise not_found("kind of series", kind, SERIES)
-        return wire(SERIES[kind](self._logdir.run(run), tag, max(start, 0)))
+        return wire(SERIES[kind](self._run(run), tag, max(start, 0)))
 
     def image(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
         """Return one logged picture as it is stored, and its media type."""
-        pictures = self._logdir.run(run).images(tag)
-        if not 0 <= number < len(pictures):
-            raise NotFoundError(f"no picture {number} under {tag!r}; there are {len(pictures)}, counted from 0")
-        return pictures[number].png, pictures[number].media_type
+        picture = entry(self._run(run).images(tag), number, "picture", tag)
+        return picture.png, picture.media_type
+
+    def text(self, run: str, tag: str, number: int, *, whole: bool = False) -> tuple[bytes, int]:
+        """Return a logged text, or only the first megabyte of it, and how many bytes the whole of it has."""
+        return text_of(self._run(run), tag, number, whole=whole)
+
+    def audio(self, run: str, tag: str, number: int) -> tuple[bytes, str]:
+        """Return one logged sound as it is stored, and its media type."""
+        return sound_of(self._run(run), tag, number)
+
+    def mesh(self, run: str, tag: str, number: int, item: int = 0) -> bytes:
+        """Return one logged mesh, of a batch that of a number, as safetensors."""
+        return wire(mesh_of(self._run(run), tag, number, item))
+
+    def hparams(self) -> Mapping[str, Any]:
+        """Return the hyper-parameters of all runs that have any, and how well these did."""
+        known, self._hparams = self._hparams, {}
+        for run in self._known()[0]:
+            revision, told = known.get(run.name, (None, None))
+            now = (id(run), run.revision)
+            self._hparams[run.name] = (now, told if revision == now else _hparams(run))
+        return {"runs": [told for _, told in self._hparams.values() if told is not None]}
+
+    def layout(self, run: str) -> Mapping[str, Any]:
+        """Return which curves of a run stand in one chart."""
+        return layout_of(self._run(run))
+
+    def graph(self, run: str, number: int) -> Mapping[str, Any]:
+        """Return one of the graphs of networks that a run holds."""
+        return graph_of(self._run(run), number)
 
     def record(self, run: str, record: str) -> Mapping[str, Any]:
         """Return a record's description."""
-        return describe_record(self._logdir.run(run).record(record))
+        return describe_record(self._run(run).record(record))
 
     def arrays(self, run: str, record: str, names: Sequence[str], rows: slice | None = None) -> bytes:
         """Return named arrays of a record, or some of their rows, as safetensors."""
-        return named_arrays(self._logdir.run(run).record(record), names, rows)
+        return named_arrays(self._run(run).record(record), names, rows)
 
     def picture(self, run: str, record: str, file: str) -> bytes:
         """Return one sheet of pictures of a record."""
-        return self._logdir.run(run).record(record).picture_bytes(file)
+        return self._run(run).record(record).picture_bytes(file)
 
 
-Arrays = dict[str, npt.NDArray[Any]]
+def _open(path: str | Path) -> Logdir | None:
+    """Open a directory whose runs are read later; ``None`` where nothing is at its path yet."""
+    if not is_remote(path):
+        try:
+            Path(path).stat()
+        except FileNotFoundError:
+            return None
+        except OSError:  # Logdir says what is wrong
+            pass
+    return Logdir(path, lazy=True)
+
+
+def _hparams(run: Run) -> dict[str, Any] | None:
+    """Return the hyper-parameters of a run; of one that is damaged, that it is."""
+    try:
+        return hparams_of(run)
+    except ConvscopeError:
+        return {"run": run.name, "values": {}, "metrics": {}, "status": "damaged", "started": None, "ended": None}
 
 
 def describe_record(record: Record | MemoryRecord) -> dict[str, Any]:
@@ -128,98 +273,8 @@ def describe_record(record: Record | MemoryRecord) -> dict[str, Any]:
     }
 
 
-def describe_entry(entry: Entry | MemoryRecord) -> dict[str, Any]:
-    """Return what the index says of a record."""
-    return {
-        "id": entry.id,
-        "kind": entry.kind,
-        "tag": entry.tag,
-        "step": entry.step,
-        "wall_time": entry.wall_time,
-        "bytes": entry.bytes,
-    }
-
-
 def named_arrays(record: Record | MemoryRecord, names: Sequence[str], rows: slice | None) -> bytes:
     """Return named arrays of a record, or some of their rows, as safetensors."""
     if not names:
         raise InputError("no array was asked for; name one or more, as in names=value,image")
     return record.arrays_bytes(list(names), rows)
-
-
-def describe_run(run: Run) -> dict[str, Any]:
-    """Return a run's name, series, records and problems, for the index."""
-    series = [
-        {"kind": kind, "tag": tag, **_extent(run, kind, tag)}
-        for kind, tags in run.tags().items()
-        if kind in SERIES
-        for tag in tags
-    ]
-    records = [describe_entry(entry) for entry in run.entries() if entry.kind in KINDS]
-    return {
-        "name": run.name,
-        "last_wall_time": run.last_wall_time,
-        "series": series,
-        "records": records,
-        "problems": list(run.problems),
-    }
-
-
-def _extent(run: Run, kind: str, tag: str) -> dict[str, Any]:
-    step, wall_time = _axes(run, kind, tag)
-    if not len(step):
-        return {"count": 0, "first_step": None, "last_step": None, "last_wall_time": None}
-    return {
-        "count": len(step),
-        "first_step": int(step[0]),
-        "last_step": int(step[-1]),
-        "last_wall_time": finite(float(wall_time[-1])),
-    }
-
-
-def _axes(run: Run, kind: str, tag: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    if kind == "scalar":
-        points = run.scalars(tag)
-        return points.step, points.wall_time
-    items: Sequence[Any] = run.histograms(tag) if kind == "histogram" else run.images(tag)
-    return np.array([i.step for i in items], np.int64), np.array([i.wall_time for i in items], np.float64)
-
-
-def _scalars(run: Run, tag: str, start: int) -> Arrays:
-    points = run.scalars(tag)
-    return {
-        "step": points.step[start:].astype(np.float64),
-        "wall_time": points.wall_time[start:].astype(np.float64),
-        "value": points.value[start:].astype(np.float64),
-    }
-
-
-def _histograms(run: Run, tag: str, start: int) -> Arrays:
-    items = run.histograms(tag)[start:]
-    edges = [np.asarray(item.limits, np.float64) for item in items]
-    counts = [np.asarray(item.counts, np.float64) for item in items]
-    empty = np.zeros(0)
-    return {
-        "step": np.array([i.step for i in items], np.float64),
-        "wall_time": np.array([i.wall_time for i in items], np.float64),
-        "stats": np.array([(i.min, i.max, i.num, i.sum, i.sum_squares) for i in items], np.float64).reshape(-1, 5),
-        "offset": np.cumsum([0, *map(len, edges)]).astype(np.int32),
-        "limit": np.concatenate(edges) if edges else empty,
-        "count": np.concatenate(counts) if counts else empty,
-    }
-
-
-def _images(run: Run, tag: str, start: int) -> Arrays:
-    items = run.images(tag)[start:]
-    return {
-        "step": np.array([i.step for i in items], np.float64),
-        "wall_time": np.array([i.wall_time for i in items], np.float64),
-        "size": np.array([(i.height, i.width) for i in items], np.int32).reshape(-1, 2),
-    }
-
-
-SERIES: Final[Mapping[str, Callable[[Run, str, int], Arrays]]] = {
-    "scalar": _scalars,
-    "histogram": _histograms,
-    "image": _images,
-}

@@ -74,6 +74,13 @@ export class Orbit {
     else this.#set(this.#home, false);
   }
 
+  /** Look from where another camera looks. */
+  follow(other: Orbit): void {
+    cancelAnimationFrame(this.#frame);
+    this.#pose = other.#pose;
+    this.#place();
+  }
+
   /** Move the camera to look at `target` from `distance`. */
   fly(target: Vector3, distance: number, yaw = this.#pose.yaw, pitch = this.#pose.pitch): void {
     cancelAnimationFrame(this.#frame);

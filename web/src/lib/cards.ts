@@ -6,11 +6,14 @@ export interface LazyCard {
   /** Fetch what is new and draw it. */
   refresh(): Promise<void>;
   fail(error: unknown): void;
+  /** It left the screen: what can be made anew may go. */
+  rest?(): void;
   destroy(): void;
 }
 
 export class LazyCards<C extends LazyCard> {
   readonly #cards = new Map<string, C>();
+  readonly #byElement = new WeakMap<Element, C>();
   readonly #visible = new Set<C>();
   readonly #observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "240px" });
   #working = 0;
@@ -20,10 +23,12 @@ export class LazyCards<C extends LazyCard> {
 
   /** The cards of these keys, in order: known ones are kept, new ones made, others destroyed. */
   keep(keys: readonly string[], make: (key: string) => C): C[] {
-    for (const [key, card] of this.#cards) if (!keys.includes(key)) this.#forget(key, card);
+    const kept = new Set(keys);
+    for (const [key, card] of this.#cards) if (!kept.has(key)) this.#forget(key, card);
     return keys.map((key) => {
       const card = this.#cards.get(key) ?? make(key);
       if (!this.#cards.has(key)) this.#observer.observe(card.el);
+      this.#byElement.set(card.el, card);
       this.#cards.set(key, card);
       return card;
     });
@@ -44,18 +49,19 @@ export class LazyCards<C extends LazyCard> {
 
   #forget(key: string, card: C): void {
     this.#observer.unobserve(card.el);
+    this.#byElement.delete(card.el); // what it was about to tell comes too late
     this.#visible.delete(card);
     this.#cards.delete(key);
     card.destroy();
   }
 
   #seen(entries: readonly IntersectionObserverEntry[]): void {
-    const byElement = new Map<Element, C>([...this.#cards.values()].map((card) => [card.el, card]));
     for (const entry of entries) {
-      const card = byElement.get(entry.target);
+      const card = this.#byElement.get(entry.target);
       if (!card) continue;
-      if (!entry.isIntersecting) this.#visible.delete(card);
-      else if (!this.#visible.has(card)) {
+      if (!entry.isIntersecting) {
+        if (this.#visible.delete(card)) card.rest?.();
+      } else if (!this.#visible.has(card)) {
         this.#visible.add(card);
         this.#refresh(card);
       }

@@ -3,6 +3,8 @@ import type { Index, RecordInfo, RunInfo, SeriesInfo } from "../source/source";
 
 /** What the page of a network shows: its architecture, or only what was searched of its layers where it has none. */
 export const NETWORK = "network";
+/** What the page of PR and ROC curves shows: records of curves, and TensorBoard's series of PR curves. */
+export const EVALUATION = "evaluation";
 /** The tag of a network that is known by its searched layers only. */
 export const SEARCHED = "searched layers";
 
@@ -19,21 +21,68 @@ const RECORD_KINDS = new Set([
   "confusion_matrix",
 ]);
 
-/** Tags of one kind in a run, in order of first appearance. */
-export function tagsOf(run: RunInfo, kind: string): string[] {
-  if (kind === NETWORK) return networksOf(run);
-  const entries: readonly { kind: string; tag: string }[] = RECORD_KINDS.has(kind) ? run.records : run.series;
-  return [...new Set(entries.filter((entry) => entry.kind === kind).map((entry) => entry.tag))];
+/** What is asked of a run again and again; a run that has not changed is the same object in the next index. */
+interface Table {
+  readonly tags: Map<string, readonly string[]>;
+  readonly series: Map<string, Map<string, SeriesInfo>>;
+}
+const tables = new WeakMap<RunInfo, Table>();
+const everywhere = new WeakMap<Index, Map<string, readonly string[]>>();
+
+function tableOf(run: RunInfo): Table {
+  const known = tables.get(run);
+  if (known) return known;
+  const table: Table = { tags: new Map(), series: new Map() };
+  for (const one of run.series) {
+    const ofKind = table.series.get(one.kind) ?? new Map<string, SeriesInfo>();
+    table.series.set(one.kind, ofKind);
+    if (!ofKind.has(one.tag)) ofKind.set(one.tag, one);
+  }
+  tables.set(run, table);
+  return table;
 }
 
-function networksOf(run: RunInfo): string[] {
+/** Tags of one kind in a run, in order of first appearance. */
+export function tagsOf(run: RunInfo, kind: string): readonly string[] {
+  if (kind === NETWORK) return networksOf(run);
+  if (kind === EVALUATION) return evaluationsOf(run);
+  const table = tableOf(run);
+  const known = table.tags.get(kind);
+  if (known) return known;
+  const tags = RECORD_KINDS.has(kind)
+    ? [...new Set(run.records.filter((entry) => entry.kind === kind).map((entry) => entry.tag))]
+    : [...(table.series.get(kind)?.keys() ?? [])];
+  table.tags.set(kind, tags);
+  return tags;
+}
+
+/** Curves of a run; those of the classes of a record (`TAG/CLASS`) are shown by the record. */
+function evaluationsOf(run: RunInfo): readonly string[] {
+  const { tags } = tableOf(run);
+  const known = tags.get(EVALUATION);
+  if (known) return known;
+  const records = tagsOf(run, "curves");
+  const own = (tag: string): boolean => !records.some((one) => tag === one || tag.startsWith(`${one}/`));
+  const all = [...records, ...tagsOf(run, "pr_curve").filter(own)];
+  tags.set(EVALUATION, all);
+  return all;
+}
+
+function networksOf(run: RunInfo): readonly string[] {
   const known = tagsOf(run, "architecture");
   return known.length || !run.records.some(({ kind }) => kind === "topk") ? known : [SEARCHED];
 }
 
 /** Tags of one kind in all runs. */
-export function allTags(index: Index, kind: string): string[] {
-  return [...new Set(index.runs.flatMap((run) => tagsOf(run, kind)))];
+export function allTags(index: Index, kind: string): readonly string[] {
+  const answers = everywhere.get(index) ?? new Map<string, readonly string[]>();
+  everywhere.set(index, answers);
+  const known = answers.get(kind);
+  if (known) return known;
+  const tags = new Set<string>();
+  for (const run of index.runs) for (const tag of tagsOf(run, kind)) tags.add(tag);
+  answers.set(kind, [...tags]);
+  return answers.get(kind) ?? [];
 }
 
 export const runsWith = (index: Index, kind: string): RunInfo[] =>
@@ -80,6 +129,7 @@ export function recordsOf(run: RunInfo, kind: string, tag: string): RecordInfo[]
     // Always the same layer speaks for a network that is only searched, while a running search records all anew.
     return known.length ? known : recordsOf(run, "topk", tagsOf(run, "topk")[0]);
   }
+  if (kind === EVALUATION) return recordsOf(run, "curves", tag);
   return bySteps(run.records.filter((record) => record.kind === kind && record.tag === tag));
 }
 
@@ -101,7 +151,7 @@ export function projectionsOf(run: RunInfo, embedding: RecordInfo): Map<string, 
 }
 
 export function seriesOf(run: RunInfo, kind: SeriesInfo["kind"], tag: string): SeriesInfo | undefined {
-  return run.series.find((series) => series.kind === kind && series.tag === tag);
+  return tableOf(run).series.get(kind)?.get(tag);
 }
 
 /** Tags grouped by what stands before the last slash; tags without one come first, under the empty name. */
@@ -112,15 +162,11 @@ export function groupTags(tags: readonly string[]): Map<string, string[]> {
   for (const tag of tags) {
     if (!tag.includes("/")) continue;
     const prefix = tag.slice(0, tag.lastIndexOf("/"));
-    groups.set(prefix, [...(groups.get(prefix) ?? []), tag]);
+    const group = groups.get(prefix);
+    if (group) group.push(tag);
+    else groups.set(prefix, [tag]);
   }
   return groups;
-}
-
-/** Runs that are shown where several can be: all but those in the comma-separated list `hidden`. */
-export function shownRuns(index: Index, hidden: string | undefined): RunInfo[] {
-  const names = new Set(splitList(hidden));
-  return index.runs.filter((run) => !names.has(run.name));
 }
 
 /** A list in the address: names joined by commas, commas inside names percent-encoded. */
@@ -147,18 +193,4 @@ export const seriesKey = (run: string, tag: string): string => `${run}\n${tag}`;
 export function fromSeriesKey(key: string): { run: string; tag: string } {
   const at = key.indexOf("\n");
   return { run: key.slice(0, at), tag: key.slice(at + 1) };
-}
-
-/** The series of a kind that the shown runs have and whose tag contains `wanted`, tag by tag. */
-export function shownSeries(
-  index: Index,
-  kind: SeriesInfo["kind"],
-  hide: string | undefined,
-  wanted: string,
-): string[] {
-  const part = wanted.toLocaleLowerCase();
-  const runs = shownRuns(index, hide);
-  return allTags(index, kind)
-    .filter((tag) => tag.toLocaleLowerCase().includes(part))
-    .flatMap((tag) => runs.filter((run) => seriesOf(run, kind, tag)).map((run) => seriesKey(run.name, tag)));
 }

@@ -63,6 +63,10 @@ export function ago(seconds: number): string {
   return `${Math.round(seconds / 86400)} d ago`;
 }
 
+/** The time of day, as people here write it; `ms` since 1970. */
+export const clock = (ms: number): string =>
+  new Date(ms).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 /** Axis labels: 12000 → "12k". */
 export function tick(value: number): string {
   const size = Math.abs(value);

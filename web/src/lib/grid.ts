@@ -4,6 +4,8 @@ import { type GridShape, gridShape, visibleCells } from "./virtual";
 
 export interface GridOptions {
   readonly label: string;
+  /** What the grid is to assistive technology: a list, whose cells are list items, unless said otherwise. */
+  readonly role?: string;
   readonly minimum: number;
   readonly rowHeight: (cellWidth: number) => number;
   readonly gap: number;
@@ -33,7 +35,7 @@ export class VirtualGrid {
     scroller: HTMLElement,
     private options: GridOptions,
   ) {
-    this.el = h("div", { class: "virtual", role: "list", "aria-label": options.label });
+    this.el = h("div", { class: "virtual", role: options.role ?? "list", "aria-label": options.label });
     this.#scroller = scroller;
     this.#observer = new ResizeObserver(() => this.#layout());
     this.#observer.observe(this.el);
@@ -125,7 +127,8 @@ export class VirtualGrid {
     el.classList.add("virtual-cell");
     el.style.width = `${cellWidth}px`;
     el.style.height = `${this.#shape.rowHeight}px`;
-    el.style.transform = `translate(${(place % columns) * (cellWidth + this.options.gap)}px, ${Math.floor(place / columns) * pitch}px)`;
+    const left = Math.round((place % columns) * (cellWidth + this.options.gap)); // whole pixels: pictures stay sharp
+    el.style.transform = `translate(${left}px, ${Math.floor(place / columns) * pitch}px)`;
     const next = [...this.#cells.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
     this.el.insertBefore(el, next === undefined ? null : (this.#cells.get(next)?.el ?? null));
     this.#cells.set(place, { item, el, gone });

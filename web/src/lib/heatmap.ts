@@ -1,7 +1,7 @@
 // A confusion matrix on a canvas: right answers and mistakes in two colours, each on a scale of its own, with names.
 
-import { type Confusion, rowSums, strengths } from "./confusion";
-import { h, sizeCanvas } from "./dom";
+import { type Confusion, cellValues, type Share, strengths } from "./confusion";
+import { h, put, sizeCanvas } from "./dom";
 import { count, percent } from "./format";
 
 export interface Cell {
@@ -17,38 +17,50 @@ const AXIS = 18;
 
 export class HeatMap {
   readonly el: HTMLElement;
-  readonly #canvas = h("canvas", {
+  readonly canvas = h("canvas", {
     class: "heat-map",
     role: "img",
     tabindex: 0,
   });
+  readonly #reading = h("p", { class: "visually-hidden", role: "status" });
   readonly #observer = new ResizeObserver(() => this.#draw());
   #matrix: Confusion = { names: [], counts: new Float64Array() };
-  #byRow = false;
+  #share: Share = "none";
   #wanted = "";
   #cell: Cell | null = null;
   #margin = 0;
   #side = 1;
 
   constructor(private readonly pointed: (cell: Cell | null, at: { x: number; y: number }) => void) {
-    this.el = h("div", { class: "heat-host" }, this.#canvas);
-    this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
-    this.#canvas.addEventListener("pointerleave", () => this.#set(null));
-    this.#canvas.addEventListener("blur", () => this.#set(null));
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.el = h("div", { class: "heat-host" }, this.canvas, this.#reading);
+    this.canvas.addEventListener("pointermove", (event) => this.#move(event));
+    this.canvas.addEventListener("pointerleave", () => this.#set(null));
+    this.canvas.addEventListener("blur", () => this.#set(null));
+    this.canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#observer.observe(this.el);
   }
 
   /** Draw a matrix; the names that contain `wanted` are strong. */
-  show(matrix: Confusion, byRow: boolean, wanted: string): void {
+  show(matrix: Confusion, share: Share, wanted: string): void {
     this.#matrix = matrix;
-    this.#byRow = byRow;
+    this.#share = share;
     this.#wanted = wanted;
-    this.#canvas.setAttribute(
+    this.canvas.setAttribute(
       "aria-label",
       `Confusion matrix of ${matrix.names.length} classes; arrow keys read it`,
     );
     this.#draw();
+  }
+
+  /** Frame a cell that is spoken of elsewhere; null: none. */
+  mark(cell: Cell | null): void {
+    this.#cell = cell;
+    this.#draw();
+  }
+
+  /** Say in words what is pointed at, for those who do not see the canvas. */
+  say(text: string): void {
+    put(this.#reading, text);
   }
 
   destroy(): void {
@@ -67,7 +79,7 @@ export class HeatMap {
     if (!this.el.clientWidth) return;
     this.#measure();
     const extent = this.#margin + this.#side * this.#matrix.names.length + 2;
-    const context = sizeCanvas(this.#canvas, extent, extent);
+    const context = sizeCanvas(this.canvas, extent, extent);
     const style = getComputedStyle(this.el);
     context.font = `12px ${style.getPropertyValue("--font-sans")}`;
     context.textBaseline = "middle";
@@ -78,8 +90,8 @@ export class HeatMap {
 
   #cells(context: CanvasRenderingContext2D, style: CSSStyleDeclaration): void {
     const { names, counts } = this.#matrix;
-    const strong = strengths(this.#matrix, this.#byRow);
-    const sums = this.#byRow ? rowSums(this.#matrix) : [];
+    const strong = strengths(this.#matrix, this.#share);
+    const values = cellValues(this.#matrix, this.#share);
     const gap = this.#side >= 8 ? 1 : 0;
     const [right, wrong, sunk] = ["--accent", "--bad", "--sunk"].map((name) => style.getPropertyValue(name));
     context.textAlign = "center";
@@ -97,7 +109,7 @@ export class HeatMap {
       }
       if (this.#side < SMALLEST_WITH_TEXT || value === 0) return;
       context.fillStyle = style.getPropertyValue(strong[at] > 0.5 ? "--on-accent" : "--text");
-      const text = this.#byRow ? shortShare(value / sums[row]) : count(value);
+      const text = this.#share === "none" ? count(value) : shortShare(values[at]);
       context.fillText(text, x + size / 2, y + size / 2 + 0.5, size - 2);
     });
   }
@@ -154,7 +166,7 @@ export class HeatMap {
   }
 
   #move(event: PointerEvent): void {
-    const bounds = this.#canvas.getBoundingClientRect();
+    const bounds = this.canvas.getBoundingClientRect();
     const column = Math.floor((event.clientX - bounds.left - this.#margin) / this.#side);
     const row = Math.floor((event.clientY - bounds.top - this.#margin) / this.#side);
     this.#set(this.#inside(row, column) ? { row, column } : null, { x: event.clientX, y: event.clientY });
@@ -173,11 +185,15 @@ export class HeatMap {
 
   #key(event: KeyboardEvent): void {
     const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!by) return;
+    const ends = { Home: 0, End: this.#matrix.names.length - 1 }[event.key];
+    if (event.key === "Escape" && this.#cell) this.#set(null);
+    if (!by && ends === undefined) return;
     event.preventDefault();
-    const [row, column] = this.#cell ? [this.#cell.row + by[0], this.#cell.column + by[1]] : [0, 0];
+    const [down, across] = by ?? [0, 0];
+    const to = ends === undefined ? undefined : [this.#cell?.row ?? 0, ends];
+    const [row, column] = to ?? (this.#cell ? [this.#cell.row + down, this.#cell.column + across] : [0, 0]);
     if (!this.#inside(row, column)) return;
-    const bounds = this.#canvas.getBoundingClientRect();
+    const bounds = this.canvas.getBoundingClientRect();
     const place = (n: number): number => this.#margin + (n + 1) * this.#side;
     this.#set({ row, column }, { x: bounds.left + place(column), y: bounds.top + place(row) });
   }

@@ -148,7 +148,9 @@ export function boxesOf(layers: readonly LayerRow[], open: ReadonlySet<string>):
   const found = new Map<string, LayerRow[]>();
   for (const layer of layers) {
     const id = boxOf(layer.name, open, modules);
-    found.set(id, [...(found.get(id) ?? []), layer]);
+    const inside = found.get(id);
+    if (inside) inside.push(layer);
+    else found.set(id, [layer]);
   }
   return [...found].map(([id, inside]) => ({ id, layers: inside, open: !modules.has(id) || open.has(id) }));
 }
@@ -170,12 +172,12 @@ export function wiresOf(layers: readonly LayerRow[], open: ReadonlySet<string>):
 export type Family = "conv" | "linear" | "pool" | "norm" | "act" | "merge" | "other";
 
 const FAMILIES: readonly (readonly [Family, RegExp])[] = [
-  ["conv", /^(Lazy)?Conv/],
-  ["linear", /^(Linear|Bilinear|MatMul|Einsum|Attention|MultiheadAttention)/],
-  ["pool", /Pool|^Mean$|^Max$|^Sum$/],
-  ["norm", /Norm/],
-  ["act", /LU|Swish|swish|Sigmoid|sigmoid|Tanh|tanh|Softmax|Softplus|Mish|Clamp|Threshold/],
-  ["merge", /^(Add|Sub|Mul|Div|Cat|Stack|Maximum|Minimum)$/],
+  ["conv", /^(Lazy)?Conv/i],
+  ["linear", /^(Linear|Bilinear|MatMul|Einsum|Attention|MultiheadAttention|addmm|mm$|bmm$)/i],
+  ["pool", /Pool|^Mean$|^Max$|^Sum$/i],
+  ["norm", /Norm/i],
+  ["act", /elu|[sg]i?lu|swish|sigmoid|tanh|softmax|softplus|mish|clamp|threshold/i],
+  ["merge", /^(Add|Sub|Mul|Div|Cat|Stack|Maximum|Minimum)_?$/i],
 ];
 
 /** What sort of step a kind of layer is: it is coloured by it. */

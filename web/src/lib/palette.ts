@@ -32,6 +32,22 @@ const DARK = [
   "#45c4cc",
 ];
 
+/** What the colours are called, in their order. */
+export const PALETTE = [
+  "Blue",
+  "Orange",
+  "Green",
+  "Pink",
+  "Ochre",
+  "Sky blue",
+  "Violet",
+  "Brown",
+  "Olive",
+  "Grey",
+  "Red",
+  "Teal",
+] as const;
+
 /** The colour of category `index`; categories past the twelfth start again. */
 export function categorical(index: number, theme: Theme): string {
   const colours = theme === "dark" ? DARK : LIGHT;

@@ -8,7 +8,7 @@ export interface Route {
 export type Change = Readonly<Record<string, string | number | null | undefined>>;
 
 /** Keys that stay when the view changes; all others belong to one view. */
-const SHARED = new Set(["run", "hide"]);
+const SHARED = new Set(["run", "runs", "hide", "only", "pin", "group"]);
 
 export function parseRoute(hash: string, fallback: string): Route {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?", 2);

@@ -1,5 +1,5 @@
 // Series that grow: fetched once, then only what was added.
-import type { Histograms, Images, NumberArray, Scalars } from "../source/source";
+import type { Histograms, Images, NumberArray, Scalars, Tensors } from "../source/source";
 
 export type XAxis = "step" | "relative" | "wall";
 
@@ -75,6 +75,7 @@ export class GrowingHistograms {
   readonly #offset = new Growing();
   readonly #limit = new Growing();
   readonly #count = new Growing();
+  readonly #special = new Growing();
 
   constructor() {
     this.#offset.append([0]);
@@ -88,11 +89,20 @@ export class GrowingHistograms {
     this.#offset.append(Array.from(part.offset.subarray(1), (end) => start + end));
     this.#limit.append(part.limit);
     this.#count.append(part.count);
+    this.#special.append(part.special);
   }
 
   clear(): void {
-    for (const one of [this.#step, this.#wall, this.#stats, this.#limit, this.#count, this.#offset])
-      one.clear();
+    const columns = [
+      this.#step,
+      this.#wall,
+      this.#stats,
+      this.#limit,
+      this.#count,
+      this.#special,
+      this.#offset,
+    ];
+    for (const one of columns) one.clear();
     this.#offset.append([0]);
   }
 
@@ -108,6 +118,7 @@ export class GrowingHistograms {
       offset: this.#offset.data,
       limit: this.#limit.data,
       count: this.#count.data,
+      special: this.#special.data,
     };
   }
 }
@@ -116,15 +127,19 @@ export class GrowingImages {
   readonly #step = new Growing();
   readonly #wall = new Growing();
   readonly #size = new Growing();
+  readonly #animated = new Growing();
+  readonly #clipped = new Growing();
 
   append(part: Images): void {
     this.#step.append(part.step);
     this.#wall.append(part.wallTime);
     this.#size.append(part.size);
+    this.#animated.append(part.animated);
+    this.#clipped.append(part.clipped);
   }
 
   clear(): void {
-    for (const one of [this.#step, this.#wall, this.#size]) one.clear();
+    for (const one of [this.#step, this.#wall, this.#size, this.#animated, this.#clipped]) one.clear();
   }
 
   get length(): number {
@@ -132,8 +147,66 @@ export class GrowingImages {
   }
 
   get all(): Images {
-    return { step: this.#step.data, wallTime: this.#wall.data, size: this.#size.data };
+    return {
+      step: this.#step.data,
+      wallTime: this.#wall.data,
+      size: this.#size.data,
+      animated: this.#animated.data,
+      clipped: this.#clipped.data,
+    };
   }
+}
+
+/** Named arrays whose first axis is the entries of a series; rows of other lengths are padded with NaN. */
+export class GrowingTensors implements Growable<Tensors> {
+  #length = 0;
+  readonly #columns = new Map<string, { rest: readonly number[]; numbers: Growing }>();
+
+  append(part: Tensors): void {
+    const added = part.step?.shape[0] ?? 0;
+    if (!added) return;
+    for (const [name, { shape, data }] of Object.entries(part)) this.#add(name, shape.slice(1), data);
+    this.#length += added;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    this.#columns.clear();
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get all(): Tensors {
+    return Object.fromEntries(
+      [...this.#columns].map(([name, { rest, numbers }]) => [
+        name,
+        { shape: [this.#length, ...rest], data: numbers.data },
+      ]),
+    );
+  }
+
+  #add(name: string, rest: readonly number[], data: NumberArray): void {
+    const column = this.#columns.get(name) ?? { rest, numbers: new Growing() };
+    const known = column.rest[0] ?? 1;
+    const width = Math.max(known, rest[0] ?? 1);
+    if (width > known) {
+      const numbers = new Growing();
+      numbers.append(padded(column.numbers.data, known, width));
+      this.#columns.set(name, { rest: [width, ...column.rest.slice(1)], numbers });
+    } else if (!this.#columns.has(name)) this.#columns.set(name, column);
+    this.#columns.get(name)?.numbers.append(padded(data, rest[0] ?? 1, width));
+  }
+}
+
+/** Rows of `from` numbers as rows of `to`, filled with NaN. */
+function padded(data: NumberArray, from: number, to: number): NumberArray {
+  if (from === to || !from) return data;
+  const rows = data.length / from;
+  const wider = new Float64Array(rows * to).fill(Number.NaN);
+  for (let row = 0; row < rows; row++) wider.set(data.subarray(row * from, (row + 1) * from), row * to);
+  return wider;
 }
 
 export interface Growable<P> {

@@ -14,7 +14,12 @@ const times = (arrays: Tensors): { step: Tensor["data"]; wallTime: Tensor["data"
 
 export const scalarsOf = (arrays: Tensors): Scalars => ({ ...times(arrays), value: need(arrays, "value") });
 
-export const imagesOf = (arrays: Tensors): Images => ({ ...times(arrays), size: need(arrays, "size") });
+export const imagesOf = (arrays: Tensors): Images => ({
+  ...times(arrays),
+  size: need(arrays, "size"),
+  animated: need(arrays, "animated"),
+  clipped: need(arrays, "clipped"),
+});
 
 export const histogramsOf = (arrays: Tensors): Histograms => ({
   ...times(arrays),
@@ -22,4 +27,5 @@ export const histogramsOf = (arrays: Tensors): Histograms => ({
   offset: need(arrays, "offset"),
   limit: need(arrays, "limit"),
   count: need(arrays, "count"),
+  special: need(arrays, "special"),
 });

@@ -1,17 +1,23 @@
 // The source behind `convscope view`: a local server with JSON for lists and safetensors for arrays.
+import type { GraphAnswer } from "../lib/graphdef";
 import { histogramsOf, imagesOf, scalarsOf } from "./answers";
+import { type Changes, MergedIndex } from "./merge";
 import { parseSafetensors } from "./safetensors";
 import {
   type Histograms,
+  type HParams,
   type Images,
   type Index,
+  type Layout,
   type LivePart,
+  type LoggedText,
   type Looked,
   type RecordMeta,
   type Scalars,
   type Source,
   SourceError,
   type Tensors,
+  type TensorsKind,
 } from "./source";
 
 const RETRY_MS = 4000;
@@ -62,9 +68,12 @@ const LIVE: LivePart = {
 
 export class HttpSource implements Source {
   readonly live = LIVE;
+  readonly #known = new MergedIndex();
 
   async index(signal?: AbortSignal): Promise<Index> {
-    return (await (await get("api/index", signal)).json()) as Index;
+    const { since } = this.#known;
+    const changes = (await (await get(address("index", { since }), signal)).json()) as Changes;
+    return this.#known.take(changes, since);
   }
 
   watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void {
@@ -103,6 +112,40 @@ export class HttpSource implements Source {
 
   imageUrl(run: string, tag: string, index: number): string {
     return address("image", { run, tag, index });
+  }
+
+  series(run: string, kind: TensorsKind, tag: string, start: number, signal?: AbortSignal): Promise<Tensors> {
+    return this.#series(kind, run, tag, start, signal);
+  }
+
+  async text(run: string, tag: string, index: number, signal?: AbortSignal): Promise<LoggedText> {
+    const response = await get(address("text", { run, tag, index }), signal);
+    return { text: await response.text(), bytes: Number(response.headers.get("x-bytes")) };
+  }
+
+  textUrl(run: string, tag: string, index: number): string {
+    return address("text", { run, tag, index, whole: 1 });
+  }
+
+  audioUrl(run: string, tag: string, index: number): string {
+    return address("audio", { run, tag, index });
+  }
+
+  async mesh(run: string, tag: string, index: number, item: number, signal?: AbortSignal): Promise<Tensors> {
+    const response = await get(address("mesh", { run, tag, index, item }), signal);
+    return parseSafetensors(await response.arrayBuffer());
+  }
+
+  async hparams(signal?: AbortSignal): Promise<HParams> {
+    return (await (await get("api/hparams", signal)).json()) as HParams;
+  }
+
+  async layout(run: string, signal?: AbortSignal): Promise<Layout> {
+    return (await (await get(address("layout", { run }), signal)).json()) as Layout;
+  }
+
+  async graph(run: string, index: number, signal?: AbortSignal): Promise<GraphAnswer> {
+    return (await (await get(address("graph", { run, index }), signal)).json()) as GraphAnswer;
   }
 
   async record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta> {

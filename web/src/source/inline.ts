@@ -1,11 +1,16 @@
 // The source of an exported page: all answers lie in the page, packed, and are unpacked when they are asked for.
+
+import type { GraphAnswer } from "../lib/graphdef";
 import { histogramsOf, imagesOf, scalarsOf } from "./answers";
 import type { Blocks } from "./blocks";
 import { parseSafetensors } from "./safetensors";
 import {
   type Histograms,
+  type HParams,
   type Images,
   type Index,
+  type Layout,
+  type LoggedText,
   type RecordMeta,
   type Scalars,
   type Sheet,
@@ -82,6 +87,7 @@ export class InlineSource implements Source {
       offset: all.offset.subarray(start).map((end) => end - first),
       limit: all.limit.subarray(first),
       count: all.count.subarray(first),
+      special: all.special.subarray(3 * start),
     };
   }
 
@@ -92,6 +98,39 @@ export class InlineSource implements Source {
   imageUrl(run: string, tag: string, index: number): string {
     const block = own(own(this.#manifest?.runs, run)?.images, tag)?.[index];
     return block === undefined ? hatched(1, 1) : this.blocks.url(block);
+  }
+
+  /** Of what follows there is nothing in a file. */
+  series(run: string, kind: string, tag: string): Promise<Tensors> {
+    return notHere(`${kind} ${tag} of run ${run}`);
+  }
+
+  text(run: string, tag: string): Promise<LoggedText> {
+    return notHere(`the text ${tag} of run ${run}`);
+  }
+
+  textUrl(): string {
+    return "data:,";
+  }
+
+  audioUrl(): string {
+    return "data:audio/wav,";
+  }
+
+  mesh(run: string, tag: string): Promise<Tensors> {
+    return notHere(`the mesh ${tag} of run ${run}`);
+  }
+
+  hparams(): Promise<HParams> {
+    return notHere("hyper-parameters");
+  }
+
+  layout(run: string): Promise<Layout> {
+    return notHere(`the layout of run ${run}`);
+  }
+
+  graph(run: string): Promise<GraphAnswer> {
+    return notHere(`the graph of run ${run}`);
   }
 
   async record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta> {
@@ -219,6 +258,9 @@ function joined(pieces: readonly Tensor[]): Tensor {
   const rows = pieces.reduce((sum, { shape }) => sum + shape[0], 0);
   return { shape: [rows, ...pieces[0].shape.slice(1)], data: all };
 }
+
+const notHere = (what: string): Promise<never> =>
+  Promise.reject(new SourceError(`${what} is not in this file; open the run with: convscope view`));
 
 /** A picture of stripes: there is something, but not here. */
 function hatched(width: number, height: number): string {

@@ -1,5 +1,7 @@
 // The questions every host (HTTP server, notebook, exported page) answers, and the types of the answers.
 
+import type { GraphAnswer } from "../lib/graphdef";
+
 export type NumberArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** One named array: row-major numbers and their shape. */
@@ -10,8 +12,24 @@ export interface Tensor {
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
+/** What is stored as TensorBoard stores it, by step; of hyper-parameters a run has one row, tagged "hparams". */
+export type SeriesKind =
+  | "scalar"
+  | "histogram"
+  | "image"
+  | "audio"
+  | "text"
+  | "pr_curve"
+  | "mesh"
+  | "graph"
+  | "layout"
+  | "hparams";
+
+/** The kinds that {@link Source.series} answers; moments are histograms without their buckets. */
+export type TensorsKind = "audio" | "text" | "pr_curve" | "mesh" | "moments";
+
 export interface SeriesInfo {
-  readonly kind: "scalar" | "histogram" | "image";
+  readonly kind: SeriesKind;
   readonly tag: string;
   readonly count: number;
   readonly first_step: number;
@@ -34,6 +52,8 @@ export interface RunInfo {
   readonly series: readonly SeriesInfo[];
   readonly records: readonly RecordInfo[];
   readonly problems: readonly string[];
+  /** Whether it is there but not read yet; it has nothing until it is. */
+  readonly loading?: boolean;
   /** Whether it is computed while one looks, and stored nowhere. */
   readonly live?: boolean;
 }
@@ -67,6 +87,8 @@ export interface Index {
   readonly logdir: string;
   readonly version: number;
   readonly runs: readonly RunInfo[];
+  /** What is waited for, as a sentence: the directory may not be there yet. */
+  readonly waiting?: string;
   readonly live?: LiveInfo | null;
   /** There where the page is a file of its own. */
   readonly exported?: ExportInfo;
@@ -107,6 +129,8 @@ export interface Histograms {
   readonly offset: NumberArray;
   readonly limit: NumberArray;
   readonly count: NumberArray;
+  /** (n, 3): how many values were NaN, infinite, zero; 0 where the writer has not told. */
+  readonly special: NumberArray;
 }
 
 export interface Images {
@@ -114,6 +138,55 @@ export interface Images {
   readonly wallTime: NumberArray;
   /** (n, 2): height and width in pixels. */
   readonly size: NumberArray;
+  /** (n,): 1 where the picture moves. */
+  readonly animated: NumberArray;
+  /** (n,): how many numbers lay outside the range and were clipped; 0 where the writer has not told. */
+  readonly clipped: NumberArray;
+}
+
+/** A logged text, or its first megabyte. */
+export interface LoggedText {
+  readonly text: string;
+  /** How long the whole of it is, in bytes of UTF-8. */
+  readonly bytes: number;
+}
+
+export interface HParamsRun {
+  readonly run: string;
+  readonly values: Readonly<Record<string, string | number | boolean | null>>;
+  /** Last values of the curves that say how well the run did, by tag; null where there is none, text where no finite one. */
+  readonly metrics: Readonly<Record<string, number | string | null>>;
+  /** The least and the greatest of those curves that have more than one point, without NaN. */
+  readonly least?: Readonly<Record<string, number | string>>;
+  readonly greatest?: Readonly<Record<string, number | string>>;
+  readonly status: string;
+  /** Seconds since 1970, where they are known. */
+  readonly started: number | null;
+  readonly ended: number | null;
+}
+
+export interface HParams {
+  readonly runs: readonly HParamsRun[];
+}
+
+/** Tags of a curve and of those that it lies between. */
+export interface Margin {
+  readonly value: string;
+  readonly lower: string;
+  readonly upper: string;
+}
+
+export interface LayoutChart {
+  readonly title: string;
+  readonly kind: "lines" | "margin";
+  /** Regular expressions, each for the tags that begin with it. */
+  readonly tags: readonly string[];
+  readonly margins?: readonly Margin[];
+}
+
+/** Which curves stand in one chart, as `add_custom_scalars` has told. */
+export interface Layout {
+  readonly categories: readonly { readonly title: string; readonly charts: readonly LayoutChart[] }[];
 }
 
 export interface Prediction {
@@ -150,6 +223,18 @@ export interface Source {
   histograms(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Histograms>;
   images(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Images>;
   imageUrl(run: string, tag: string, index: number): string;
+  /** Entries of a series from number `start` on, as named arrays whose first axis is the entries. */
+  series(run: string, kind: TensorsKind, tag: string, start: number, signal?: AbortSignal): Promise<Tensors>;
+  text(run: string, tag: string, index: number, signal?: AbortSignal): Promise<LoggedText>;
+  /** Where the whole of a text can be downloaded. */
+  textUrl(run: string, tag: string, index: number): string;
+  audioUrl(run: string, tag: string, index: number): string;
+  /** Of a batch the mesh `item`: `vertices` (V, 3), `faces` (F, 3), `colours` (V, 3): numbers of vertices, and 0..255; no rows where none. */
+  mesh(run: string, tag: string, index: number, item: number, signal?: AbortSignal): Promise<Tensors>;
+  hparams(signal?: AbortSignal): Promise<HParams>;
+  layout(run: string, signal?: AbortSignal): Promise<Layout>;
+  /** Graph number `index` of a run; the whole series is tagged "graph". */
+  graph(run: string, index: number, signal?: AbortSignal): Promise<GraphAnswer>;
   record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta>;
   /** Named arrays of a record; `rows`: of each only those of the first axis from one number up to another. */
   arrays(

@@ -1,29 +1,32 @@
 // How well a classifier tells each class from all others: precision against recall, and ROC.
 
-import { segmented } from "../lib/controls";
+import { choose, EVALUATION, recordsOf } from "../lib/catalog";
+import { segmented, toggle } from "../lib/controls";
 import { type ClassCurve, type CurvesData, fetchCurves, meanOf } from "../lib/curvesdata";
 import { h, isTyping, put } from "../lib/dom";
+import { csv, download } from "../lib/download";
 import { count, exact, number } from "../lib/format";
 import { dot, hiddenTable } from "../lib/frame";
 import { classColour } from "../lib/palette";
-import { type About, mounting, RecordView } from "../lib/recordview";
+import { f1Of } from "../lib/prcurve";
+import { type About, RecordView } from "../lib/recordview";
 import { choiceOf, placeOf } from "../lib/route";
 import { Tooltip } from "../lib/tooltip";
 import { type UnitBox, type UnitCurve, UnitPlot, type UnitPoint } from "../lib/unitplot";
 import type { Source } from "../source/source";
-import type { Mount, ViewState } from "./view";
-
-const RANGES = ["full", "corner"] as const;
-const CORNERS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
+import { type ClassRun, CurveRuns } from "./panels/curveruns";
+import { PrCurvesView } from "./panels/prcurves";
+import { corner, gapOf, plotCard, RANGES, reading, said } from "./panels/unitcard";
+import type { Mount, View, ViewState } from "./view";
 
 const ABOUT: About<CurvesData> = {
-  kind: "curves",
+  kind: EVALUATION,
   view: "PR and ROC",
   explain:
-    "How well each class is told from all others at every threshold: what is found against how much of it is right (PR), and against what is taken wrongly (ROC). The areas are those of all scores.",
+    "How well each class is told from all others at every threshold: what is found against how much of it is right (PR), and against what is taken wrongly (ROC). Average precision (AP) is the sum of each growth of recall times the precision there, without interpolation; AUC the area below the ROC; both of all scores, whatever points are drawn.",
   nothing: [
     "No curves of classes yet",
-    "Log them with SummaryWriter.add_pr_curves or add_roc_curves, or run the demonstration:",
+    "Log them with SummaryWriter.add_pr_curves, add_roc_curves or add_pr_curve, or run the demonstration:",
     "convscope demo",
   ],
   fetch: fetchCurves,
@@ -33,10 +36,13 @@ class CurvesView extends RecordView<CurvesData> {
   readonly #tooltip = new Tooltip();
   readonly #legend = h("div", { class: "class-panel card" });
   readonly #table = h("div");
-  readonly #pr = new UnitPlot({ x: "recall", y: "precision" }, (point, at) => this.#point(point, at));
-  readonly #roc = new UnitPlot({ x: "false positive rate", y: "true positive rate" }, (point, at) =>
-    this.#point(point, at),
+  readonly #pr = new UnitPlot({ x: "recall", y: "precision" }, (point, at) =>
+    this.#point(point, at, this.#pr, this.#roc),
   );
+  readonly #roc = new UnitPlot({ x: "false positive rate", y: "true positive rate" }, (point, at) =>
+    this.#point(point, at, this.#roc, this.#pr),
+  );
+  readonly #runs: CurveRuns;
   readonly #range = segmented(
     "Range",
     [
@@ -50,14 +56,27 @@ class CurvesView extends RecordView<CurvesData> {
     "full",
     (value) => this.set({ range: value === "full" ? null : value }),
   );
+  readonly #f1 = toggle(
+    "F1 lines",
+    true,
+    (on) => this.set({ f1: on ? null : 0 }),
+    "Lines on which the harmonic mean of precision and recall is the same",
+  );
   #shown: readonly number[] = [];
+  /** The lines that are drawn, in their order, with what they are of. */
+  #lines: readonly ClassRun[] = [];
 
   constructor(el: HTMLElement, source: Source, state: ViewState) {
     super(el, source, state, ABOUT);
+    this.#runs = new CurveRuns(source, () => {
+      const { loaded } = this;
+      if (loaded) this.paint(loaded.data, loaded.run);
+    });
   }
 
   override destroy(): void {
     super.destroy();
+    this.#runs.stop();
     this.#pr.destroy();
     this.#roc.destroy();
     this.#tooltip.destroy();
@@ -73,11 +92,13 @@ class CurvesView extends RecordView<CurvesData> {
     this.note(note);
     this.state.crumb(at < 0 ? "" : data.classes[at].name);
     this.#range.set(choiceOf(route, "range", RANGES));
-    if (!this.#range.el.isConnected) put(this.frame.tools, this.#range.el, this.player.el);
+    this.#f1.set(route.params.f1 !== "0");
+    if (!this.#range.el.isConnected) put(this.frame.tools, this.#range.el, this.#f1.el, this.player.el);
     this.#head(data, run);
-    this.#layout();
-    this.#draw(data, at);
-    this.#list(data, at);
+    this.#layout(data, run);
+    const others = at < 0 ? [] : this.#runs.of(this.state, run, data.record, data.classes[at].name);
+    this.#draw(data, run, at, others);
+    this.#list(data, at, run, others);
   }
 
   #head({ record, classes }: CurvesData, run: string): void {
@@ -98,56 +119,62 @@ class CurvesView extends RecordView<CurvesData> {
     });
   }
 
-  #layout(): void {
+  #layout({ record }: CurvesData, run: string): void {
     if (this.#legend.isConnected) return;
-    const card = (title: string, plot: UnitPlot): HTMLElement =>
-      h(
-        "article",
-        { class: "card", "aria-label": title },
-        h("header", { class: "card-head" }, h("h3", {}, title)),
-        plot.el,
-      );
+    const table = { label: "CSV of all points", save: () => this.#save() };
+    const name = (): string => `${this.loaded?.run ?? run}-${this.loaded?.record.tag ?? record.tag}`;
     put(
       this.frame.body,
       h(
         "div",
         { class: "class-layout" },
-        card("Precision and recall", this.#pr),
-        card("ROC", this.#roc),
+        plotCard("Precision and recall", this.#pr, name, table),
+        plotCard("ROC", this.#roc, name, table),
         this.#legend,
       ),
       this.#table,
     );
   }
 
-  #draw(data: CurvesData, chosen: number): void {
+  #draw(data: CurvesData, run: string, chosen: number, others: readonly ClassRun[]): void {
+    const own = this.#shown.map(
+      (c): ClassRun => ({
+        run,
+        one: data.classes[c],
+        colour:
+          others.length && c === chosen ? (this.state.colours.get(run) ?? "") : this.#colour(c, data, chosen),
+        strong: c === chosen,
+        faint: chosen >= 0 && c !== chosen,
+      }),
+    );
+    this.#lines = [...own, ...others];
     const curves = (x: "truePositiveRate" | "falsePositiveRate", y: "precision" | "truePositiveRate") =>
-      this.#shown.map(
-        (c): UnitCurve => ({
-          name: data.classes[c].name,
-          colour: this.#colour(c, data, chosen),
-          x: data.classes[c][x],
-          y: data.classes[c][y],
+      this.#lines.map(
+        ({ run: of, one, ...look }): UnitCurve => ({
+          name: of === run ? one.name : `${one.name}, ${of}`,
+          x: one[x],
+          y: one[y],
           steps: y === "precision",
-          strong: c === chosen,
-          faint: chosen >= 0 && c !== chosen,
+          ...look,
         }),
       );
     const names =
       this.#shown.length === 1 ? data.classes[this.#shown[0]].name : `${this.#shown.length} classes`;
-    const all = this.#shown.map((c) => data.classes[c]);
+    const of = others.length ? `${names}, and of ${others.length} more runs` : names;
     const whole = choiceOf(this.state.route, "range", RANGES) === "full";
-    const pr = whole ? 1 : corner(all.map((one) => gap(one, true)));
-    const roc = whole ? 1 : corner(all.map((one) => gap(one, false)));
+    const all = this.#lines.map(({ one }) => one);
+    const pr = whole ? 1 : corner(all.map((one) => gapOf(one.truePositiveRate, one.precision, true)));
+    const roc = whole
+      ? 1
+      : corner(all.map((one) => gapOf(one.truePositiveRate, one.falsePositiveRate, false)));
     const prBox: UnitBox = { x: [1 - pr, 1], y: [1 - pr, 1] };
     const rocBox: UnitBox = { x: [0, roc], y: [1 - roc, 1] };
-    this.#pr.show(
-      curves("truePositiveRate", "precision"),
-      prBox,
-      `Precision against recall of ${names}`,
-      false,
-    );
-    this.#roc.show(curves("falsePositiveRate", "truePositiveRate"), rocBox, `ROC of ${names}`, true);
+    this.#pr.show(curves("truePositiveRate", "precision"), prBox, `Precision against recall of ${of}`, {
+      f1: this.state.route.params.f1 !== "0",
+    });
+    this.#roc.show(curves("falsePositiveRate", "truePositiveRate"), rocBox, `ROC of ${of}`, {
+      diagonal: true,
+    });
   }
 
   #colour(c: number, data: CurvesData, chosen: number): string {
@@ -157,7 +184,7 @@ class CurvesView extends RecordView<CurvesData> {
       : classColour(c, data.classes.length, this.state.theme);
   }
 
-  #list(data: CurvesData, chosen: number): void {
+  #list(data: CurvesData, chosen: number, run: string, others: readonly ClassRun[]): void {
     const row = (c: number): HTMLElement => {
       const { name, support, averagePrecision, auc } = data.classes[c];
       const button = h(
@@ -187,34 +214,77 @@ class CurvesView extends RecordView<CurvesData> {
         h("thead", {}, h("tr", {}, ...head)),
         h("tbody", {}, ...this.#shown.map(row)),
       ),
+      others.length ? this.#compared(data.classes[chosen], run, others) : null,
     );
     const shown = chosen >= 0 ? data.classes[chosen] : undefined;
     put(this.#table, shown ? points(shown) : null);
+  }
+
+  /** The chosen class in the other runs that are shown. */
+  #compared(own: ClassCurve, run: string, others: readonly ClassRun[]): HTMLElement {
+    const colour = this.state.colours.get(run) ?? "";
+    const rows = [{ run, one: own, colour, strong: true, faint: false }, ...others].map((other) =>
+      h(
+        "tr",
+        { "aria-current": String(other.run === run) },
+        h("td", {}, dot(other.colour), " ", other.run),
+        ...[other.one.averagePrecision, other.one.auc].map((area) =>
+          h("td", { class: "num", title: exact(area) }, Number.isFinite(area) ? area.toFixed(4) : "–"),
+        ),
+      ),
+    );
+    const head = ["run", "AP", "AUC"].map((name) => h("th", { scope: "col" }, name));
+    return h(
+      "section",
+      {},
+      h("h3", {}, `${own.name} in all shown runs`),
+      h(
+        "table",
+        { class: "class-table", "aria-label": `${own.name} in all shown runs` },
+        h("thead", {}, h("tr", {}, ...head)),
+        h("tbody", {}, ...rows),
+      ),
+    );
   }
 
   #choose(c: number, chosen: number): void {
     this.set({ class: c === chosen ? null : c });
   }
 
-  #point(point: UnitPoint | null, at: { x: number; y: number }): void {
-    const data = this.loaded?.data;
-    const one = point && data?.classes[this.#shown[point.curve]];
-    if (!point || !one) return this.#tooltip.hide();
+  #point(point: UnitPoint | null, at: { x: number; y: number }, here: UnitPlot, there: UnitPlot): void {
+    const line = point && this.#lines[point.curve];
+    there.mark(line ? point : null);
+    if (!point || !line) {
+      here.say("");
+      return this.#tooltip.hide();
+    }
     const { index } = point;
-    const rows = [
+    const { one, run } = line;
+    const rows: (readonly [string, string])[] = [
       ["threshold", exact(one.threshold[index])],
       ["recall", number(one.truePositiveRate[index])],
       ["precision", number(one.precision[index])],
+      ["F1", number(f1Of(one.precision[index], one.truePositiveRate[index]))],
       ["false positive rate", number(one.falsePositiveRate[index])],
-    ].map(([name, value]) =>
-      h("tr", {}, h("td", { class: "muted" }, name), h("td", { class: "strong" }, value)),
+    ];
+    const title = run === this.loaded?.run ? one.name : `${one.name} · ${run}`;
+    here.say(said(title, rows));
+    this.#tooltip.show(at.x, at.y, ...reading(title, rows));
+  }
+
+  #save(): void {
+    const rows = this.#lines.flatMap(({ one, run }) =>
+      Array.from(one.threshold, (threshold, i) => [
+        run,
+        one.name,
+        threshold,
+        one.truePositiveRate[i],
+        one.precision[i],
+        one.falsePositiveRate[i],
+      ]),
     );
-    this.#tooltip.show(
-      at.x,
-      at.y,
-      h("h4", {}, one.name),
-      h("table", { class: "num" }, h("tbody", {}, ...rows)),
-    );
+    const head = ["run", "class", "threshold", "recall", "precision", "false_positive_rate"];
+    download(`${this.loaded?.run}-${this.loaded?.record.tag}.csv`, csv(head, rows), "text/csv;charset=utf-8");
   }
 
   protected key(event: KeyboardEvent): void {
@@ -224,20 +294,6 @@ class CurvesView extends RecordView<CurvesData> {
     this.stepKey(event);
   }
 }
-
-/** How far a curve stays from the perfect corner: at its best point, the larger of its two faults. */
-function gap(one: ClassCurve, precision: boolean): number {
-  let least = 1;
-  for (let i = 0; i < one.truePositiveRate.length; i++) {
-    const other = precision ? 1 - one.precision[i] : one.falsePositiveRate[i];
-    least = Math.min(least, Math.max(1 - one.truePositiveRate[i], other));
-  }
-  return least;
-}
-
-/** The side of a corner that holds the bend of all curves. */
-const corner = (gaps: readonly number[]): number =>
-  CORNERS.find((side) => side >= 2 * Math.max(...gaps)) ?? 1;
 
 function points(one: ClassCurve): HTMLElement {
   const rows = Array.from(one.threshold, (threshold, i) => [
@@ -253,4 +309,33 @@ function points(one: ClassCurve): HTMLElement {
   );
 }
 
-export const mount: Mount = mounting(CurvesView);
+/** Records of curves are shown class by class, TensorBoard's curves run by run. */
+class Evaluations implements View {
+  #view: View | undefined;
+  #ofRecords: boolean | undefined;
+
+  constructor(
+    private readonly el: HTMLElement,
+    private readonly source: Source,
+    state: ViewState,
+  ) {
+    this.update(state);
+  }
+
+  update(state: ViewState): void {
+    const { run, tag } = choose(state.index, EVALUATION, state.route.params);
+    const ofRecords = !run || !tag || recordsOf(run, EVALUATION, tag).length > 0;
+    if (ofRecords !== this.#ofRecords) {
+      this.#view?.destroy();
+      this.#ofRecords = ofRecords;
+      this.#view = new (ofRecords ? CurvesView : PrCurvesView)(this.el, this.source, state);
+    }
+    this.#view?.update(state);
+  }
+
+  destroy(): void {
+    this.#view?.destroy();
+  }
+}
+
+export const mount: Mount = (el, source, state) => new Evaluations(el, source, state);

@@ -1,311 +1,233 @@
-// Distributions over time: one ridge a step, older ones behind and fainter.
+// Distributions over time: ridges, heat maps, quantile bands, runs beside each other, and gradients over depth.
 
-import { type LazyCard, LazyCards } from "../lib/cards";
-import { fromSeriesKey, seriesOf, shownSeries } from "../lib/catalog";
-import { h, put, sizeCanvas } from "../lib/dom";
-import { count, number, plural, tick } from "../lib/format";
-import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
-import { bucketsOf, resample } from "../lib/histogram";
-import { withAlpha } from "../lib/palette";
-import { Follower, GrowingHistograms } from "../lib/series";
+import { LazyCards } from "../lib/cards";
+import { allTags, groupTags, seriesKey, seriesOf } from "../lib/catalog";
+import { h, put } from "../lib/dom";
+import { count, plural } from "../lib/format";
+import { empty, Frame } from "../lib/frame";
+import { isGradient, type Mark } from "../lib/gradients";
+import { GradientStore, gradientsOf, MOST_LAYERS } from "../lib/gradientstore";
+import { shownRuns } from "../lib/runs";
+import { StepBar, unionOfSteps } from "../lib/stepbar";
 import { Tooltip } from "../lib/tooltip";
-import type { Histograms, Source } from "../source/source";
+import type { Histograms, RunInfo, Source } from "../source/source";
+import { type CardHost, type CardOptions, HistogramCard } from "./panels/histogramcard";
+import { DepthStrip } from "./panels/histogramdepth";
+import { HistogramStore } from "./panels/histogramstore";
+import { HistogramTools, optionsOf, thresholdsOf } from "./panels/histogramtools";
 import type { Mount, View, ViewState } from "./view";
 
-const BINS = 96;
-const HEIGHT = 250;
-const AXIS = 24;
-const RIGHT = 44;
-/** Ridges drawn at most; of more steps, evenly spread ones are drawn and the page says so. */
-const RIDGES = 60;
 const EXPLAIN =
-  "How the values of a tensor are distributed, one ridge a logged step: the newest in front. Heights are comparable within a figure.";
+  "How the values of a tensor are distributed. Every logged step is here; quantiles are exact to the bucket, and within it values count as spread evenly. Click a figure, or press Enter, to choose its step on all cards.";
+/** Cards made at once; a button makes more. */
+const CARDS = 120;
+/** Runs drawn into one figure, and runs whose gradients are compared over depth. */
+const OVERLAID = 24;
+const DEPTH_RUNS = 8;
+/** Between two drawings of the gradients over depth while they come in. */
+const DEPTH_MS = 400;
 
-interface Ridges {
-  readonly low: number;
-  readonly high: number;
-  readonly top: number;
-  /** Index of each drawn histogram, oldest first. */
-  readonly index: readonly number[];
-  readonly density: readonly Float64Array[];
-}
-
-function ridgesOf(data: Histograms): Ridges {
-  const n = data.step.length;
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (let i = 0; i < n; i++) {
-    low = Math.min(low, data.stats[5 * i]);
-    high = Math.max(high, data.stats[5 * i + 1]);
-  }
-  if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
-  const drawn = Math.min(n, RIDGES);
-  const index = Array.from({ length: drawn }, (_, i) =>
-    drawn === 1 ? n - 1 : Math.round((i * (n - 1)) / (drawn - 1)),
-  );
-  const density = index.map((i) => resample(bucketsOf(data, i), low, high, BINS));
-  const top = Math.max(...density.map((ridge) => Math.max(...ridge)), 1e-12);
-  return { low, high, top, index, density };
-}
-
-class Card implements LazyCard {
-  readonly el: HTMLElement;
-  private readonly tooltip: Tooltip;
-  readonly #canvas = h("canvas", { role: "img", tabindex: 0 });
-  readonly #note = h("p", { class: "curve-note" });
-  readonly #table = h("div");
-  readonly #observer: ResizeObserver;
-  readonly #series = new GrowingHistograms();
-  readonly #follower: Follower<Histograms>;
-  #data: Histograms | undefined;
-  #ridges: Ridges | undefined;
-  #colour = "#888888";
-  #hover = -1;
-
-  constructor(
-    readonly run: string,
-    readonly tag: string,
-    private readonly view: HistogramsView,
-  ) {
-    this.tooltip = view.tooltip;
-    this.#follower = new Follower(this.#series, (start) =>
-      view.source.histograms(run, tag, start, view.signal),
-    );
-    this.el = h(
-      "article",
-      { class: "card ridge-card", "aria-label": `Histograms of ${tag}, ${run}` },
-      h("header", { class: "card-head" }, h("h3", { title: tag }, tag), this.#note),
-      h("div", { class: "ridge-host" }, this.#canvas),
-      this.#table,
-    );
-    this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
-    this.#canvas.addEventListener("pointerleave", () => this.#leave());
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#observer = new ResizeObserver(() => this.draw());
-    this.#observer.observe(this.el);
-  }
-
-  async refresh(): Promise<void> {
-    const { state } = this.view;
-    const run = state.index.runs.find(({ name }) => name === this.run);
-    const available = run ? (seriesOf(run, "histogram", this.tag)?.count ?? 0) : 0;
-    this.#colour = state.colours.get(this.run) ?? "#888888";
-    await this.#follower.reach(available);
-    if (this.#series.length !== (this.#data?.step.length ?? 0)) {
-      this.#data = this.#series.all;
-      this.#ridges = ridgesOf(this.#data);
-      this.#describe(this.#data, this.#ridges);
-    }
-    this.draw();
-  }
-
-  fail(error: unknown): void {
-    put(this.#note, messageOf(error));
-  }
-
-  destroy(): void {
-    this.#observer.disconnect();
-  }
-
-  draw(): void {
-    const width = this.#canvas.parentElement?.clientWidth ?? 0;
-    if (!this.#ridges || !this.#data || width < 60) return;
-    const context = sizeCanvas(this.#canvas, width, HEIGHT);
-    this.#axis(context, width, this.#ridges);
-    this.#ridges.density.forEach((_, place) => {
-      this.#ridge(context, width, place);
-    });
-    if (this.#hover >= 0) this.#ridge(context, width, this.#hover, true);
-  }
-
-  #describe(data: Histograms, ridges: Ridges): void {
-    const n = data.step.length;
-    const note =
-      n > ridges.index.length ? `${ridges.index.length} of ${count(n)} steps drawn` : plural(n, "step");
-    put(this.#note, dot(this.#colour), `${this.run} · ${note}`);
-    const end = 5 * (n - 1);
-    this.#canvas.setAttribute(
-      "aria-label",
-      `${this.tag}, ${plural(n, "histogram")}; at the last step values from ${number(data.stats[end])} to ${number(data.stats[end + 1])}. Arrow keys move between steps.`,
-    );
-    const rows = ridges.index.map((i) => [
-      count(data.step[i]),
-      number(data.stats[5 * i]),
-      number(data.stats[5 * i + 1]),
-      number(data.stats[5 * i + 3] / data.stats[5 * i + 2]),
-      count(data.stats[5 * i + 2]),
-    ]);
-    put(this.#table, hiddenTable(`${this.tag} by step`, ["step", "min", "max", "mean", "values"], rows));
-  }
-
-  #baseline(place: number): number {
-    const n = this.#ridges?.density.length ?? 1;
-    const first = HEIGHT * 0.36;
-    const last = HEIGHT - AXIS;
-    return n === 1 ? last : first + ((last - first) * place) / (n - 1);
-  }
-
-  #axis(context: CanvasRenderingContext2D, width: number, { low, high }: Ridges): void {
-    const style = getComputedStyle(this.el);
-    context.font = `11px ${style.getPropertyValue("--font-sans")}`;
-    context.fillStyle = style.getPropertyValue("--muted");
-    context.strokeStyle = style.getPropertyValue("--grid");
-    const span = width - RIGHT;
-    for (let i = 0; i <= 4; i++) {
-      const x = (span * i) / 4;
-      context.textAlign = i === 0 ? "left" : i === 4 ? "right" : "center";
-      context.fillText(tick(low + ((high - low) * i) / 4), x, HEIGHT - 6);
-      context.beginPath();
-      context.moveTo(Math.round(x) + 0.5, HEIGHT * 0.2);
-      context.lineTo(Math.round(x) + 0.5, HEIGHT - AXIS);
-      context.stroke();
-    }
-    context.textAlign = "left";
-    const places = [
-      ...new Set([
-        0,
-        Math.floor((this.#ridges?.density.length ?? 1) / 2),
-        (this.#ridges?.density.length ?? 1) - 1,
-      ]),
-    ];
-    for (const place of places) {
-      const step = this.#data?.step[this.#ridges?.index[place] ?? 0] ?? 0;
-      context.fillText(tick(step), span + 8, this.#baseline(place) + 3);
-    }
-  }
-
-  #ridge(context: CanvasRenderingContext2D, width: number, place: number, strong = false): void {
-    if (!this.#ridges) return;
-    const { density, top } = this.#ridges;
-    const base = this.#baseline(place);
-    const scale = (HEIGHT * 0.34) / top;
-    const step = (width - RIGHT) / BINS;
-    const age = density.length > 1 ? place / (density.length - 1) : 1;
-    const surface = getComputedStyle(this.el).getPropertyValue("--card");
-    const path = new Path2D();
-    path.moveTo(0, base);
-    density[place].forEach((value, bin) => {
-      path.lineTo((bin + 0.5) * step, base - value * scale);
-    });
-    path.lineTo(width - RIGHT, base);
-    context.fillStyle = surface;
-    context.fill(path);
-    context.fillStyle = withAlpha(this.#colour, strong ? 0.55 : 0.06 + 0.22 * age);
-    context.fill(path);
-    context.strokeStyle = withAlpha(this.#colour, strong ? 1 : 0.25 + 0.75 * age);
-    context.lineWidth = strong ? 2 : 1;
-    context.stroke(path);
-  }
-
-  #move(event: PointerEvent): void {
-    if (!this.#ridges) return;
-    const box = this.#canvas.getBoundingClientRect();
-    const y = event.clientY - box.top;
-    let nearest = 0;
-    for (let place = 1; place < this.#ridges.density.length; place++) {
-      if (Math.abs(this.#baseline(place) - 6 - y) < Math.abs(this.#baseline(nearest) - 6 - y))
-        nearest = place;
-    }
-    const bin = Math.floor((BINS * (event.clientX - box.left)) / (box.width - RIGHT));
-    this.#point(nearest, Math.max(0, Math.min(BINS - 1, bin)), event.clientX, event.clientY);
-  }
-
-  #point(place: number, bin: number, x: number, y: number): void {
-    if (!this.#ridges || !this.#data) return;
-    if (this.#hover !== place) {
-      this.#hover = place;
-      this.draw();
-    }
-    const { low, high, index, density } = this.#ridges;
-    const width = (high - low) / BINS;
-    const i = index[place];
-    const [min, max, n, sum] = [0, 1, 2, 3].map((k) => this.#data?.stats[5 * i + k] ?? 0);
-    this.tooltip.show(
-      x,
-      y,
-      h("h4", {}, `step ${count(this.#data.step[i])}`),
-      h(
-        "p",
-        { class: "num" },
-        `about ${count(Math.round(density[place][bin]))} of ${count(n)} values in ${number(low + bin * width)} … ${number(low + (bin + 1) * width)}`,
-      ),
-      h("p", { class: "num muted" }, `min ${number(min)} · mean ${number(sum / n)} · max ${number(max)}`),
-    );
-  }
-
-  #leave(): void {
-    this.#hover = -1;
-    this.tooltip.hide();
-    this.draw();
-  }
-
-  #key(event: KeyboardEvent): void {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by || !this.#ridges) return;
-    event.preventDefault();
-    const n = this.#ridges.density.length;
-    const place = this.#hover < 0 ? n - 1 : Math.max(0, Math.min(n - 1, this.#hover + by));
-    const box = this.#canvas.getBoundingClientRect();
-    this.#point(place, BINS >> 1, box.left + box.width / 2, box.top + this.#baseline(place));
-  }
-}
-
-class HistogramsView implements View {
+class HistogramsView implements View, CardHost {
   readonly tooltip = new Tooltip();
   readonly #frame: Frame;
-  readonly #cards = new LazyCards<Card>(() => this.state.ready());
+  readonly #cards = new LazyCards<HistogramCard>(() => this.state.ready());
   readonly #controller = new AbortController();
-  /** Aborted when the view is left. */
-  readonly signal = this.#controller.signal;
+  readonly #store: HistogramStore;
+  readonly #gradients: GradientStore;
+  readonly #tools = new HistogramTools((change) => this.state.navigate(change, true));
+  readonly #bar = new StepBar((step) => this.chooseStep(step));
+  readonly #depth = new DepthStrip(this.tooltip, {
+    thresholds: (change) => this.state.navigate(change, true),
+    chosen: (tag) => this.state.navigate({ q: tag }),
+  });
+  readonly #groups = h("div", { class: "histogram-groups" });
   #layout = "";
+  #most = CARDS;
+  #later = 0;
 
   constructor(
     el: HTMLElement,
     readonly source: Source,
     public state: ViewState,
   ) {
+    const { signal } = this.#controller;
+    this.#store = new HistogramStore(source, signal);
+    this.#gradients = new GradientStore(source, signal, (run, tag) => this.load(run, tag));
     this.#frame = new Frame(el);
+    put(this.#frame.tools, this.#tools.el, this.#bar.el);
+    put(this.#frame.body, this.#depth.el, this.#groups);
     this.update(state);
   }
 
   update(state: ViewState): void {
     this.state = state;
-    const { index, route } = state;
-    const wanted = route.params.q ?? "";
-    const keys = shownSeries(index, "histogram", route.params.hide, wanted);
-    this.#frame.head({
-      view: "Histograms",
-      explain: EXPLAIN,
-      facts: [{ name: "figures", value: count(keys.length) }],
-    });
+    const wanted = (state.route.params.q ?? "").toLocaleLowerCase();
+    const tags = allTags(state.index, "histogram").filter((tag) => tag.toLocaleLowerCase().includes(wanted));
+    const runs = shownRuns(state.index, state.route.params);
+    const keys = this.#keysOf(tags, runs);
+    this.#tools.set(this.options());
+    this.#head(tags, runs, keys);
     this.#build(keys);
     if (!keys.length) this.#showEmpty(wanted);
+    this.#followGradients(tags, runs);
     this.#cards.refresh();
   }
 
   destroy(): void {
     this.#controller.abort();
+    clearTimeout(this.#later);
     this.#cards.destroy();
+    this.#bar.destroy();
+    this.#depth.destroy();
     this.tooltip.destroy();
+  }
+
+  options(): CardOptions {
+    return optionsOf(this.state.route, this.state.theme === "dark");
+  }
+
+  colourOf(run: string): string {
+    return this.state.colours.get(run) ?? "#888888";
+  }
+
+  dashOf(run: string): readonly number[] {
+    return this.state.dashes.get(run) ?? [];
+  }
+
+  load(run: string, tag: string): Promise<Histograms> {
+    return this.#store.load(this.state.index, run, tag);
+  }
+
+  use(runs: readonly string[], tag: string, by: 1 | -1): void {
+    this.#store.use(runs, tag, by);
+  }
+
+  marks(run: string, tag: string): readonly Mark[] {
+    if (!isGradient(tag)) return [];
+    const info = this.state.index.runs.find(({ name }) => name === run);
+    return (info && this.#gradients.marks(info, thresholdsOf(this.state.route)).get(tag)) ?? [];
+  }
+
+  chooseStep(step: number | null): void {
+    this.state.navigate({ step }, true);
+  }
+
+  loaded(): void {
+    const steps = unionOfSteps(this.#cards.visible.flatMap((card) => card.steps));
+    this.#bar.update(steps, this.options().step);
+  }
+
+  /** A card a tag and run, or a card a tag for several runs; as lines of the runs' names and the tag. */
+  #keysOf(tags: readonly string[], runs: readonly RunInfo[]): string[] {
+    const compare = this.options().mode === "compare";
+    return tags.flatMap((tag) => {
+      const having = runs.filter((run) => seriesOf(run, "histogram", tag)).map(({ name }) => name);
+      if (!compare) return having.map((run) => seriesKey(run, tag));
+      return having.length ? [[...having.slice(0, OVERLAID), tag].join("\n")] : [];
+    });
+  }
+
+  #head(tags: readonly string[], runs: readonly RunInfo[], keys: readonly string[]): void {
+    const having = runs.filter((run) => tags.some((tag) => seriesOf(run, "histogram", tag)));
+    this.#frame.head({
+      view: "Histograms",
+      explain: EXPLAIN,
+      facts: [
+        { name: "figures", value: count(keys.length) },
+        { name: "tags", value: count(tags.length) },
+        { name: "runs shown", value: count(having.length) },
+      ],
+    });
+    const many = this.options().mode === "compare" && having.length > OVERLAID;
+    const deep = runs.some((run) => gradientsOf(run).length === MOST_LAYERS);
+    this.#frame.note(
+      many
+        ? `The first ${OVERLAID} of ${plural(having.length, "run")} are drawn; hide or pin runs to choose others.`
+        : "",
+      deep ? `Of each run the first ${count(MOST_LAYERS)} gradients are compared.` : "",
+    );
   }
 
   #showEmpty(wanted: string): void {
     const text = wanted
       ? `No tag of a shown run contains “${wanted}”.`
       : "Log tensors with SummaryWriter.add_histogram, or run the demonstration:";
-    put(this.#frame.body, empty("No histograms", text, ...(wanted ? [] : ["convscope demo"])));
+    put(this.#groups, empty("No histograms", text, ...(wanted ? [] : ["convscope demo"])));
+    this.#bar.update([], this.options().step);
     this.state.ready();
   }
 
   #build(keys: readonly string[]): void {
-    const layout = keys.join("\t");
+    const shown = keys.slice(0, this.#most);
+    const layout = `${shown.join("\t")}\t${keys.length}`;
     if (layout === this.#layout) return;
     this.#layout = layout;
-    const cards = this.#cards.keep(keys, (key) => {
-      const { run, tag } = fromSeriesKey(key);
-      return new Card(run, tag, this);
+    const cards = this.#cards.keep(shown, (key) => {
+      const names = key.split("\n");
+      return new HistogramCard(names.slice(0, -1), names[names.length - 1], this);
     });
-    put(this.#frame.body, h("div", { class: "card-grid" }, ...cards.map((card) => card.el)));
+    const byTag = new Map<string, HistogramCard[]>();
+    for (const card of cards) byTag.set(card.tag, [...(byTag.get(card.tag) ?? []), card]);
+    const sections = [...groupTags([...byTag.keys()])].map(([group, tags]) =>
+      section(
+        group || "General",
+        tags.flatMap((tag) => byTag.get(tag) ?? []),
+      ),
+    );
+    put(this.#groups, ...sections, this.#moreButton(keys.length));
   }
+
+  #moreButton(all: number): HTMLElement | null {
+    if (all <= this.#most) return null;
+    const next = Math.min(CARDS, all - this.#most);
+    const more = (): void => {
+      this.#most += CARDS;
+      this.update(this.state);
+    };
+    const text = `Show ${count(next)} more of ${plural(all, "figure")}`;
+    return h("button", { type: "button", class: "button more-figures", onclick: more }, text);
+  }
+
+  #followGradients(tags: readonly string[], runs: readonly RunInfo[]): void {
+    const with_ = tags.some(isGradient)
+      ? runs.filter((run) => gradientsOf(run).length).slice(0, DEPTH_RUNS)
+      : [];
+    this.#depth.el.hidden = !with_.length;
+    if (!with_.length) return;
+    this.#showDepth(with_);
+    this.#gradients.follow(
+      with_,
+      () => {
+        this.#later ||= window.setTimeout(() => this.#showDepth(with_), DEPTH_MS);
+      },
+      () => {
+        this.#showDepth(with_);
+        for (const card of this.#cards.visible) card.draw();
+        // On a small screen the gradients may be all there is to see.
+        if (!this.#cards.visible.length) this.state.ready();
+      },
+    );
+  }
+
+  #showDepth(runs: readonly RunInfo[]): void {
+    clearTimeout(this.#later);
+    this.#later = 0;
+    const thresholds = thresholdsOf(this.state.route);
+    const known = runs.map((run) => ({
+      run: run.name,
+      colour: this.colourOf(run.name),
+      layers: this.#gradients.layers(run),
+      marks: this.#gradients.marks(run, thresholds),
+    }));
+    const pending = runs.reduce((sum, run, k) => sum + gradientsOf(run).length - known[k].layers.length, 0);
+    this.#depth.show(known, this.options().step, thresholds, pending);
+  }
+}
+
+function section(name: string, cards: readonly HistogramCard[]): HTMLElement {
+  const title = h("h2", { class: "group-title" }, name, h("span", { class: "count num" }, cards.length));
+  const grid = h("div", { class: "card-grid" }, ...cards.map((card) => card.el));
+  return h("section", { class: "group", "aria-label": name }, title, grid);
 }
 
 export const mount: Mount = (el, source, state) => new HistogramsView(el, source, state);

@@ -1,5 +1,5 @@
 // The table of views: what the navigation lists and where each one's code is.
-import { NETWORK } from "../lib/catalog";
+import { EVALUATION, NETWORK } from "../lib/catalog";
 import type { Mount } from "./view";
 
 export interface ViewEntry {
@@ -45,6 +45,42 @@ export const VIEWS: readonly ViewEntry[] = [
     load: () => import("./images"),
   },
   {
+    name: "audio",
+    title: "Audio",
+    kind: "audio",
+    many: true,
+    tags: "Tags",
+    search: "Filter tags",
+    load: () => import("./audio"),
+  },
+  {
+    name: "text",
+    title: "Text",
+    kind: "text",
+    many: true,
+    tags: "Tags",
+    search: "Filter tags",
+    load: () => import("./text"),
+  },
+  {
+    name: "mesh",
+    title: "Meshes",
+    kind: "mesh",
+    many: true,
+    tags: "Tags",
+    search: "Filter tags",
+    load: () => import("./mesh"),
+  },
+  {
+    name: "hparams",
+    title: "Hyper-parameters",
+    kind: "hparams",
+    many: true,
+    tags: "Tags",
+    search: "Filter columns",
+    load: () => import("./hparams"),
+  },
+  {
     name: "confusion",
     title: "Confusion",
     kind: "confusion_matrix",
@@ -56,7 +92,7 @@ export const VIEWS: readonly ViewEntry[] = [
   {
     name: "curves",
     title: "PR and ROC",
-    kind: "curves",
+    kind: EVALUATION,
     many: false,
     tags: "Tags",
     search: "Filter classes",
@@ -70,6 +106,15 @@ export const VIEWS: readonly ViewEntry[] = [
     tags: "Networks",
     search: "Layer name or kind",
     load: () => import("./network"),
+  },
+  {
+    name: "graph",
+    title: "Graph",
+    kind: "graph",
+    many: false,
+    tags: "Networks",
+    search: "Node name or operation",
+    load: () => import("./graph"),
   },
   {
     name: "filters",

@@ -1,302 +1,197 @@
-// Curves: one card a tag, one line a run, in groups by what stands before the slash.
+// Curves: one card a tag, one line a run, in groups by what stands before the slash; all charts share axes and cursor.
 
-import { type LazyCard, LazyCards } from "../lib/cards";
-import { allTags, groupTags, runsWith, seriesKey, seriesOf, shownRuns } from "../lib/catalog";
-import { type Option, segmented, slider, toggle } from "../lib/controls";
-import { Curve, type CurveOptions, type Line, type Reading } from "../lib/curve";
-import { h, put } from "../lib/dom";
-import { count, duration, exact, number, plural } from "../lib/format";
-import { dot, empty, Frame, hiddenTable, messageOf } from "../lib/frame";
-import { boundedOf, choiceOf } from "../lib/route";
-import { Follower, GrowingSeries, type XAxis } from "../lib/series";
-import { Tooltip } from "../lib/tooltip";
-import type { Scalars, Source } from "../source/source";
+import { LazyCards } from "../lib/cards";
+import { splitList } from "../lib/catalog";
+import type { Cursor } from "../lib/curve";
+import { put } from "../lib/dom";
+import { count, plural } from "../lib/format";
+import { empty, Frame } from "../lib/frame";
+import { categorical } from "../lib/palette";
+import { runDash, runGroups, shownRuns } from "../lib/runs";
+import type { CurveOptions, Range } from "../lib/scene";
+import type { Index, Source } from "../source/source";
+import { type CardHost, type CardList, ScalarCard } from "./panels/scalarcard";
+import { groupsOf, matchingTags, openAll, toggled, toggledGroup } from "./panels/scalargroups";
+import { Layouts } from "./panels/scalarlayouts";
+import { type Group, ScalarSections } from "./panels/scalarsections";
+import type { Material } from "./panels/scalarspec";
+import { SeriesStore, tagRuns } from "./panels/scalarstore";
+import { ScalarTip } from "./panels/scalartip";
+import { optionsOf, ScalarTools, tipOrder, zoomText } from "./panels/scalartools";
 import type { Mount, View, ViewState } from "./view";
 
-const AXES: readonly XAxis[] = ["step", "relative", "wall"];
-const AXIS_OPTIONS: readonly Option<XAxis>[] = [
-  { value: "step", text: "Step" },
-  { value: "relative", text: "Relative", title: "Time since the first point" },
-  { value: "wall", text: "Wall", title: "Time of day" },
-];
-const SMOOTHING = 0.6;
-const STRONGEST = 0.999;
 const EXPLAIN =
   "Numbers logged during training, one colour a run. Every logged point is here; the faint line is the raw curve, the strong one its smoothed course.";
+/** Keys that say which groups there are; the others say how they are drawn. */
+const GROUP_KEYS = ["q", "pins", "closed", "open"] as const;
 
-/** All series that were ever asked for, shared by the cards. */
-class SeriesStore {
-  readonly #series = new Map<string, GrowingSeries>();
-  readonly #followers = new Map<string, Follower<Scalars>>();
-  readonly #controller = new AbortController();
-
-  constructor(private readonly source: Source) {}
-
-  get(run: string, tag: string): GrowingSeries {
-    const key = seriesKey(run, tag);
-    let series = this.#series.get(key);
-    if (!series) {
-      series = new GrowingSeries();
-      this.#series.set(key, series);
-    }
-    return series;
-  }
-
-  /** Fetch what was added since the last time; `count` points are known to be there. */
-  reach(run: string, tag: string, count: number): Promise<void> {
-    const key = seriesKey(run, tag);
-    let follower = this.#followers.get(key);
-    if (!follower) {
-      const { signal } = this.#controller;
-      follower = new Follower(this.get(run, tag), (start) => this.source.scalars(run, tag, start, signal));
-      this.#followers.set(key, follower);
-    }
-    return follower.reach(count);
-  }
-
-  destroy(): void {
-    this.#controller.abort();
-  }
-}
-
-class Card implements LazyCard {
-  readonly el: HTMLElement;
-  readonly #host = h("div", { class: "curve-host" });
-  readonly #foot = h("div", { class: "curve-readings" });
-  readonly #note = h("p", { class: "curve-note" });
-  readonly #table = h("div");
-  readonly #curve: Curve;
-  #lines: Line[] = [];
-
-  constructor(
-    readonly tag: string,
-    private readonly view: ScalarsView,
-  ) {
-    const name = tag.slice(tag.lastIndexOf("/") + 1);
-    this.el = h(
-      "article",
-      { class: "card curve-card", "aria-label": `Curve ${tag}` },
-      h("header", { class: "card-head" }, h("h3", { title: tag }, name), this.#note),
-      this.#host,
-      this.#foot,
-      this.#table,
-    );
-    this.#curve = new Curve(this.#host, {
-      zoomed: (range) => view.zoom(range),
-      cursor: (readings, hovered, at) => this.#read(readings, hovered, at),
-    });
-  }
-
-  async refresh(): Promise<void> {
-    const { state, store } = this.view;
-    const runs = shownRuns(state.index, state.route.params.hide).filter((run) =>
-      seriesOf(run, "scalar", this.tag),
-    );
-    const fetched = runs.map((run) =>
-      store.reach(run.name, this.tag, seriesOf(run, "scalar", this.tag)?.count ?? 0),
-    );
-    await Promise.all(fetched);
-    this.#lines = runs.map((run) => ({
-      name: run.name,
-      colour: state.colours.get(run.name) ?? "#888888",
-      series: store.get(run.name, this.tag),
-    }));
-    this.draw();
-  }
-
-  draw(): void {
-    this.#curve.draw(this.#lines, this.view.options());
-    this.#host.querySelector("canvas")?.setAttribute("aria-label", this.#summary());
-    this.#host.querySelector("canvas")?.setAttribute("role", "img");
-    const total = this.#lines.reduce((sum, line) => sum + line.series.length, 0);
-    const notes = [
-      this.#curve.binned && `${count(total)} points, min–max binned`,
-      this.#curve.notFinite > 0 && `${count(this.#curve.notFinite)} not finite ×`,
-    ];
-    put(this.#note, notes.filter(Boolean).join(" · "));
-    this.#showReadings(null);
-    put(this.#table, this.#hidden());
-  }
-
-  fail(error: unknown): void {
-    put(this.#note, messageOf(error));
-    this.#note.classList.add("failed");
-  }
-
-  destroy(): void {
-    this.#curve.destroy();
-  }
-
-  #summary(): string {
-    const ends = this.#lines.map((line) => `${line.name} ends at ${number(last(line))}`);
-    return `${this.tag}: ${ends.join(", ") || "no run shown"}`;
-  }
-
-  #hidden(): HTMLElement {
-    const rows = this.#lines.map((line) => [line.name, count(line.series.length), exact(last(line))]);
-    return hiddenTable(`Last values of ${this.tag}`, ["run", "points", "last value"], rows);
-  }
-
-  #read(readings: Reading[] | null, hovered: boolean, at: { x: number; y: number }): void {
-    this.#showReadings(readings);
-    const { tooltip } = this.view;
-    if (!readings || !hovered) {
-      if (hovered || !readings) tooltip.hide();
-      return;
-    }
-    const rows = readings.filter(({ index }) => index >= 0).map((reading) => this.#tooltipRow(reading));
-    tooltip.show(at.x, at.y, h("h4", {}, this.tag), h("table", { class: "num" }, h("tbody", {}, ...rows)));
-  }
-
-  #tooltipRow({ line, index, smoothed }: Reading): HTMLElement {
-    const { series } = line;
-    const elapsed = duration(series.wallTime[index] - series.wallTime[0]);
-    return h(
-      "tr",
-      {},
-      h("td", {}, dot(line.colour), line.name),
-      h("td", { class: "strong" }, exact(series.value[index])),
-      this.view.options().smoothing > 0 ? h("td", { class: "muted" }, `≈ ${number(smoothed)}`) : null,
-      h("td", { class: "muted" }, `step ${count(series.step[index])}`),
-      h("td", { class: "muted" }, elapsed),
-    );
-  }
-
-  #showReadings(readings: Reading[] | null): void {
-    const items = this.#lines.map((line, i) => {
-      const index = readings ? readings[i]?.index : line.series.length - 1;
-      const value = index === undefined || index < 0 ? "–" : number(line.series.value[index]);
-      return h(
-        "span",
-        { class: "reading", title: line.name },
-        dot(line.colour),
-        h("span", { class: "reading-name" }, line.name),
-        h("b", { class: "num" }, value),
-      );
-    });
-    put(this.#foot, ...items);
-  }
-}
-
-const last = (line: Line): number =>
-  line.series.length ? line.series.value[line.series.length - 1] : Number.NaN;
-
-class ScalarsView implements View {
-  readonly store: SeriesStore;
-  readonly tooltip = new Tooltip();
+class ScalarsView implements View, CardHost {
+  readonly #store: SeriesStore;
+  readonly #layouts: Layouts;
   readonly #frame: Frame;
-  readonly #cards = new LazyCards<Card>(() => this.state.ready());
-  readonly #smoothing;
-  readonly #axis;
-  readonly #log;
-  #zoom: [number, number] | null = null;
-  #layout = "";
+  readonly #tools: ScalarTools;
+  readonly #tip = new ScalarTip();
+  readonly #cards = new LazyCards<ScalarCard>(() => this.state.ready());
+  readonly #sections: ScalarSections;
+  #material: Material | undefined;
+  #groups: readonly Group[] = [];
+  #sign: readonly unknown[] = [];
+  #matching = 0;
+  /** Names of the runs that have curves. */
+  #capable: ReadonlySet<string> = new Set();
 
   constructor(
     el: HTMLElement,
     source: Source,
     public state: ViewState,
   ) {
-    this.store = new SeriesStore(source);
+    this.#store = new SeriesStore(source);
+    this.#layouts = new Layouts(source, () => this.update(this.state));
     this.#frame = new Frame(el);
-    this.#smoothing = slider(
-      "Smoothing",
-      { min: 0, max: 0.99, step: 0.01 },
-      SMOOTHING,
-      (value) => this.state.navigate({ smooth: value }, true),
-      (value) => value.toFixed(2),
-    );
-    this.#axis = segmented<XAxis>("Axis", AXIS_OPTIONS, "step", (value) => {
-      this.#zoom = null;
-      this.state.navigate({ x: value === "step" ? null : value }, true);
+    this.#tools = new ScalarTools({
+      navigate: (change, replace) => this.state.navigate(change, replace),
+      openAll: (open) => this.state.navigate({ ...openAll(open) }),
     });
-    this.#log = toggle("Log y", false, (on) => this.state.navigate({ log: on ? 1 : null }, true));
-    put(this.#frame.tools, this.#smoothing.el, this.#axis.el, this.#log.el);
+    this.#sections = new ScalarSections({
+      cards: this.#cards,
+      make: (spec) => new ScalarCard(spec, this),
+      toggle: (key) => this.state.navigate({ ...toggledGroup(this.state.route.params, key) }, true),
+    });
+    put(this.#frame.tools, ...this.#tools.elements);
+    el.append(this.#tip.el);
     this.update(state);
   }
 
-  options(): CurveOptions {
-    const { route } = this.state;
-    return {
-      smoothing: boundedOf(route, "smooth", SMOOTHING, 0, STRONGEST),
-      axis: choiceOf(route, "x", AXES),
-      log: route.params.log === "1",
-      zoom: this.#zoom,
+  material(): Material {
+    const { state } = this;
+    this.#material ??= {
+      store: this.#store,
+      tags: tagRuns(state.index),
+      groups: runGroups(state.index, state.route.params),
+      colours: state.colours,
+      dashes: dashesOf(state.index, state.colours),
+      colourOf: (place) => categorical(place, state.theme),
     };
+    return this.#material;
   }
 
-  zoom(range: [number, number] | null): void {
-    this.#zoom = range;
-    for (const card of this.#cards.visible) card.draw();
+  options(): CurveOptions {
+    return optionsOf(this.state.route);
+  }
+
+  by(): string {
+    return this.state.route.params.by ?? "";
+  }
+
+  has(list: CardList, name: string): boolean {
+    return splitList(this.state.route.params[list]).includes(name);
+  }
+
+  toggle(list: CardList, name: string): void {
+    this.state.navigate({ [list]: toggled(this.state.route.params[list], name) }, true);
+  }
+
+  sort(by: string): void {
+    this.state.navigate({ by: by || null }, true);
+  }
+
+  zoom(range: Range | null, moving: boolean): void {
+    this.state.navigate({ zoom: zoomText(range) }, moving);
+  }
+
+  point(title: string, cursor: Cursor | null): void {
+    const { route } = this.state;
+    this.#tip.show(title, cursor, { order: tipOrder(route), smoothing: this.options().smoothing });
+  }
+
+  rested(): void {
+    this.#store.trim(new Set(this.#cards.visible.flatMap((card) => card.series)));
   }
 
   update(state: ViewState): void {
     this.state = state;
-    const wanted = (state.route.params.q ?? "").toLocaleLowerCase();
-    const all = allTags(state.index, "scalar");
-    const tags = all.filter((tag) => tag.toLocaleLowerCase().includes(wanted));
-    const { smoothing, axis, log } = this.options();
-    this.#smoothing.set(smoothing);
-    this.#axis.set(axis);
-    this.#log.set(log);
-    this.#head(all.length, tags.length);
-    this.#build(tags);
-    if (!tags.length) this.#showEmpty(all.length, wanted);
+    this.#material = undefined;
+    const { params } = state.route;
+    const known = tagRuns(state.index);
+    const shown = shownRuns(state.index, params);
+    const layouts = this.#layouts.of(shown);
+    const sign = [known, layouts.length, ...layouts, ...GROUP_KEYS.map((key) => params[key])];
+    if (sign.length !== this.#sign.length || sign.some((part, i) => part !== this.#sign[i])) {
+      const tags = matchingTags([...known.keys()], params.q ?? "");
+      this.#groups = groupsOf({ tags, known: new Set(known.keys()), layouts, params });
+      this.#sign = sign;
+      this.#matching = tags.length;
+      this.#capable = new Set([...known.values()].flatMap((runs) => [...runs.keys()]));
+      this.#place();
+    }
+    this.#tools.update(state.route, this.#groups.length);
+    this.#tip.park(params.tip === "park");
+    this.#head();
     this.#cards.refresh();
   }
 
   destroy(): void {
     this.#cards.destroy();
-    this.store.destroy();
-    this.tooltip.destroy();
+    this.#sections.destroy();
+    this.#store.destroy();
+    this.#layouts.destroy();
+    this.#tip.destroy();
   }
 
-  #head(all: number, shown: number): void {
+  #head(): void {
     const { index, route } = this.state;
-    const capable = runsWith(index, "scalar");
-    const visible = shownRuns(index, route.params.hide).filter((run) => capable.includes(run));
+    const known = tagRuns(index);
+    const visible = shownRuns(index, route.params).filter(({ name }) => this.#capable.has(name));
     const facts = [
-      { name: "curves", value: shown < all ? `${shown} of ${all}` : count(all) },
-      { name: "runs shown", value: `${visible.length} of ${capable.length}` },
+      {
+        name: "curves",
+        value:
+          this.#matching < known.size
+            ? `${count(this.#matching)} of ${count(known.size)}`
+            : count(known.size),
+      },
+      { name: "runs shown", value: `${count(visible.length)} of ${count(this.#capable.size)}` },
     ];
     this.#frame.head({ view: "Scalars", explain: EXPLAIN, facts });
   }
 
-  #showEmpty(all: number, wanted: string): void {
-    const content = all
-      ? empty("No such tag", `No tag contains “${wanted}”; ${plural(all, "tag")} in all.`)
-      : empty(
-          "No curves yet",
-          "Log numbers with SummaryWriter.add_scalar, or run the demonstration:",
-          "convscope demo",
-        );
+  #place(): void {
+    if (!this.#groups.length) return this.#showEmpty();
+    this.#sections.update(this.#groups);
+    if (!this.#sections.el.isConnected) put(this.#frame.body, this.#sections.el);
+    // No card will say that it is drawn.
+    if (!this.#groups.some(({ open }) => open)) this.state.ready();
+  }
+
+  #showEmpty(): void {
+    const all = tagRuns(this.state.index).size;
+    const content =
+      all && !this.#matching
+        ? empty(
+            "No such tag",
+            `No tag contains “${this.state.route.params.q}”; ${plural(all, "tag")} in all.`,
+          )
+        : empty(
+            "No curves yet",
+            "Log numbers with SummaryWriter.add_scalar, or run the demonstration:",
+            "convscope demo",
+          );
+    this.#sections.update([]);
     put(this.#frame.body, content);
     this.state.ready();
   }
+}
 
-  #build(tags: readonly string[]): void {
-    const layout = tags.join("\n");
-    if (layout === this.#layout) return;
-    this.#layout = layout;
-    const cards = this.#cards.keep(tags, (tag) => new Card(tag, this));
-    const sections = [...groupTags(tags)].map(([group, members]) => {
-      const elements = cards.filter((card) => members.includes(card.tag)).map((card) => card.el);
-      const name = group || "General";
-      const title = h(
-        "h2",
-        { class: "group-title" },
-        name,
-        h("span", { class: "count num" }, elements.length),
-      );
-      return h(
-        "section",
-        { class: "group", "aria-label": name },
-        title,
-        h("div", { class: "card-grid" }, ...elements),
-      );
-    });
-    put(this.#frame.body, ...sections);
-  }
+/** Runs of one colour differ by the dash of their lines: the first has none. */
+function dashesOf(index: Index, colours: ReadonlyMap<string, string>): Map<string, readonly number[]> {
+  const used = new Map<string | undefined, number>();
+  return new Map(
+    index.runs.map(({ name }) => {
+      const round = used.get(colours.get(name)) ?? 0;
+      used.set(colours.get(name), round + 1);
+      return [name, runDash(12 * round)];
+    }),
+  );
 }
 
 export const mount: Mount = (el, source, state) => new ScalarsView(el, source, state);

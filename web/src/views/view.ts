@@ -9,6 +9,8 @@ export interface ViewState {
   readonly theme: Theme;
   /** Colour of each run by name. */
   readonly colours: ReadonlyMap<string, string>;
+  /** Dash of each run's lines by name, in pixels; not empty where its colour is another run's too. */
+  readonly dashes: ReadonlyMap<string, readonly number[]>;
   /** Change keys of the address; `replace` leaves no entry in the history (sliders). */
   navigate(change: Change, replace?: boolean): void;
   /** The address of the same view with some keys changed. */

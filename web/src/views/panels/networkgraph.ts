@@ -1,7 +1,8 @@
 // The graph of a network: a box for each layer or closed module, a line for each connection.
 import { h, put, reducedMotion, s } from "../../lib/dom";
 import { count, plural, times } from "../../lib/format";
-import { type Box, boxesOf, familyOf, IMAGE, modulesOf, type NetworkData, wiresOf } from "../../lib/network";
+import type { Drawable } from "../../lib/graphdef";
+import { type Box, boxesOf, familyOf, IMAGE, modulesOf, wiresOf } from "../../lib/network";
 
 const CHARACTER = 6.7;
 const PADDING = 30;
@@ -48,7 +49,7 @@ export class NetworkGraph {
    * whether it is drawn: not if something else was asked for meanwhile.
    */
   async show(
-    data: NetworkData,
+    data: Drawable,
     open: ReadonlySet<string>,
     chosen: string,
     found: ReadonlySet<string> | null,
@@ -127,14 +128,15 @@ export class NetworkGraph {
   }
 
   #draw(
-    data: NetworkData,
+    data: Drawable,
     open: ReadonlySet<string>,
     layOut: typeof import("../../lib/graphlayout").layOut,
   ): void {
     const boxes = boxesOf(data.layers, open);
     const wires = wiresOf(data.layers, open);
     const texts = new Map(boxes.map((box) => [box.id, textOf(box)]));
-    texts.set(IMAGE, { title: "image", sub: times(...data.input) });
+    if (wires.some(({ from }) => from === IMAGE))
+      texts.set(IMAGE, { title: "image", sub: times(...data.input) });
     const drawn = layOut(new Map([...texts].map(([id, text]) => [id, sizeOf(text)])), wires);
     const line = (points: readonly { x: number; y: number }[]): string =>
       points.map(({ x, y }, i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
