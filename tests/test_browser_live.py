@@ -168,11 +168,11 @@ def test_a_picture_that_is_dropped_while_another_is_being_shown_is_not_lost(page
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/api/index", hold)
+    page.route("**/api/index*", hold)
     give(page, "drop", ("first.png", "image/png", encoded(1)))
     until(page, lambda: bool(held), "the question for what there is")
     give(page, "drop", ("second.png", "image/png", encoded(2)))
-    page.unroute("**/api/index")
+    page.unroute("**/api/index*")
     for route in held:
         route.continue_()
     kept = page.get_by_role("list", name="Pictures that are kept")

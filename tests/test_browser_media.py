@@ -196,7 +196,8 @@ def test_more_light_and_larger_cards(page: Page, server: RunningServer) -> None:
     page.get_by_role("button", name="Runs side by side").click()
     row = page.get_by_role("region", name="pixels")
     expect(row.get_by_role("article")).to_have_count(2)
-    assert len({settled(one)["y"] for one in row.get_by_role("article").all()}) == 1
+    tops = "cards => new Set(cards.map((one) => one.getBoundingClientRect().top)).size"
+    until(page, lambda: row.get_by_role("article").evaluate_all(tops) == 1, "the two side by side")
 
 
 def test_films_stand_still_where_motion_is_not_wanted_and_go_frame_by_frame(page: Page, server: RunningServer) -> None:

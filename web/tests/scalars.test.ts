@@ -172,6 +172,15 @@ describe("a scene", () => {
     expect(place(5, [0, 10], false)).toBe(0.5);
   });
 
+  it("goes no closer than an axis can have marks", () => {
+    const close = [1000, 1000 + 2e-13] as const;
+    const { x } = scene([trace([1, 2, 3], [0, 1000, 2000])], { zoom: close });
+    expect(x[1] - x[0]).toBeGreaterThan(5e-8);
+    expect((x[0] + x[1]) / 2).toBeCloseTo(1000, 9);
+    expect(scene([trace([1, 2])], { zoom: [0, 5e-324] }).x[1]).toBeGreaterThan(0);
+    expect(scene([trace([1, 2])], { zoom: [0.25, 0.75] }).x).toEqual([0.25, 0.75]);
+  });
+
   it("says when nothing is in the zoomed part", () => {
     const one = trace([1, 2]);
     const options = { ...OPTIONS, zoom: [10, 20] as const };

@@ -104,12 +104,23 @@ export function xRange(lines: readonly Ordered[], { zoom, logX }: CurveOptions):
   }
   if (zoom) {
     const [a, b] = zoom;
-    if (!logX || a > 0) return [a, b];
-    if (b > 0 && low < b) return [low, b];
+    if (!logX || a > 0) return apart(a, b);
+    if (b > 0 && low < b) return apart(low, b);
   }
   if (low > high) return logX ? [1, 10] : [0, 1];
   if (low < high) return [low, high];
   return logX ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
+}
+
+/** The closest that a zoom goes, as a share of the numbers: no axis has marks between two neighbouring numbers. */
+const CLOSEST = 1e-10;
+
+/** A range, widened about its middle where it is too short for an axis. */
+function apart(from: number, to: number): Range {
+  const least = CLOSEST * Math.max(Math.abs(from), Math.abs(to), TINY);
+  if (to - from >= least) return [from, to];
+  const middle = from + (to - from) / 2;
+  return [middle - least / 2, middle + least / 2];
 }
 
 /** The raw values of a line between two places. */
