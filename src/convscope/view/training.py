@@ -136,10 +136,17 @@ def _axes(items: Sequence[Any]) -> Arrays:
 def _scalars(run: Run, tag: str, start: int) -> Arrays:
     points = run.scalars(tag)
     return {
-        "step": points.step[start:].astype(np.float64),
+        "step": _short(points.step[start:].astype(np.float64), np.int32),
         "wall_time": points.wall_time[start:].astype(np.float64),
-        "value": points.value[start:].astype(np.float64),
+        "value": _short(points.value[start:].astype(np.float64), np.float32),
     }
+
+
+def _short(values: npt.NDArray[np.float64], kind: type[np.generic]) -> npt.NDArray[Any]:
+    """Return the numbers in half the bytes, if not one of them is another number then."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        short = values.astype(kind)
+    return short if np.array_equal(short, values, equal_nan=True) else values
 
 
 def _histograms(run: Run, tag: str, start: int) -> Arrays:

@@ -101,10 +101,18 @@ function push(points: { x: number[]; y: (number | null)[] }, x: number, y: numbe
 function extremes(y: ArrayLike<number>, a: number, b: number): number[] {
   let low = -1;
   let high = -1;
+  let least = Number.POSITIVE_INFINITY;
+  let greatest = Number.NEGATIVE_INFINITY;
   for (let i = a; i < b; i++) {
-    if (!Number.isFinite(y[i])) continue;
-    if (low < 0 || y[i] < y[low]) low = i;
-    if (high < 0 || y[i] > y[high]) high = i;
+    const value = y[i];
+    if (value < least && value !== Number.NEGATIVE_INFINITY) {
+      least = value;
+      low = i;
+    }
+    if (value > greatest && value !== Number.POSITIVE_INFINITY) {
+      greatest = value;
+      high = i;
+    }
   }
   if (low < 0) return a < b ? [a] : [];
   if (low === high) return [low];

@@ -3,15 +3,20 @@ import type { Histograms, Images, NumberArray, Scalars, Tensors } from "../sourc
 
 export type XAxis = "step" | "relative" | "wall";
 
-/** Numbers to which more are appended, in an array of twice the size whenever it is full. */
+/** Numbers to which more are appended, in an array of twice the size whenever it is full; the first are not copied. */
 class Growing {
   length = 0;
-  #data = new Float64Array(256);
+  #data: Float64Array = new Float64Array();
 
   append(numbers: ArrayLike<number>): void {
+    if (this.length === 0 && numbers instanceof Float64Array) {
+      this.#data = numbers;
+      this.length = numbers.length;
+      return;
+    }
     const length = this.length + numbers.length;
     if (length > this.#data.length) {
-      const larger = new Float64Array(Math.max(length, 2 * this.#data.length));
+      const larger = new Float64Array(Math.max(256, length, 2 * this.#data.length));
       larger.set(this.data);
       this.#data = larger;
     }

@@ -7,14 +7,20 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-const DECODERS: Readonly<Record<string, (bytes: ArrayBuffer) => NumberArray>> = {
-  F64: (bytes) => new Float64Array(bytes),
-  F32: (bytes) => new Float32Array(bytes),
-  F16: (bytes) => halves(new Uint16Array(bytes)),
-  I64: (bytes) => Float64Array.from(new BigInt64Array(bytes), Number),
-  I32: (bytes) => new Int32Array(bytes),
-  U8: (bytes) => new Uint8Array(bytes),
-  BOOL: (bytes) => new Uint8Array(bytes),
+/** What the bytes of an array of each type are as numbers, `length` of them from `start` on, copied only where they must. */
+const DECODERS: Readonly<
+  Record<
+    string,
+    readonly [bytes: number, (buffer: ArrayBuffer, start: number, length: number) => NumberArray]
+  >
+> = {
+  F64: [8, (...part) => new Float64Array(...part)],
+  F32: [4, (...part) => new Float32Array(...part)],
+  F16: [2, (...part) => halves(new Uint16Array(...part))],
+  I64: [8, (buffer, start, length) => whole(new Int32Array(buffer, start, 2 * length))],
+  I32: [4, (...part) => new Int32Array(...part)],
+  U8: [1, (...part) => new Uint8Array(...part)],
+  BOOL: [1, (...part) => new Uint8Array(...part)],
 };
 
 /** Return the arrays in `buffer`; 64-bit integers become doubles, half floats become single ones. */
@@ -40,12 +46,25 @@ function decode(name: string, entry: Entry, buffer: ArrayBuffer, start: number):
   if (!decoder) throw new SourceError(`safetensors: array ${name} has the unknown type ${entry.dtype}`);
   const [from, to] = entry.data_offsets;
   if (start + to > buffer.byteLength) throw new SourceError(`safetensors: array ${name} is cut short`);
-  const data = decoder(buffer.slice(start + from, start + to));
+  const [bytes, numbers] = decoder;
   const size = entry.shape.reduce((product, n) => product * n, 1);
-  if (data.length !== size) {
-    throw new SourceError(`safetensors: array ${name} has ${data.length} numbers, its shape wants ${size}`);
+  if (to - from !== size * bytes) {
+    throw new SourceError(
+      `safetensors: array ${name} has ${(to - from) / bytes} numbers, its shape wants ${size}`,
+    );
   }
+  const aligned = (start + from) % bytes === 0;
+  const data = aligned
+    ? numbers(buffer, start + from, size)
+    : numbers(buffer.slice(start + from, start + to), 0, size);
   return { shape: entry.shape, data };
+}
+
+/** 64-bit integers, which come as their low and their high half. */
+function whole(halves: Int32Array): Float64Array {
+  const numbers = new Float64Array(halves.length / 2);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = (halves[2 * i] >>> 0) + halves[2 * i + 1] * 2 ** 32;
+  return numbers;
 }
 
 function halves(bits: Uint16Array): Float32Array {
