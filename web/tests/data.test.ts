@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { groupTags, joinList, recordsOf, splitList, tagsOf } from "../src/lib/catalog";
 import { largest, norms, strongestInput } from "../src/lib/filters";
-import { ago, count, duration, exact, number, percent, tick } from "../src/lib/format";
+import { ago, agoStays, count, duration, exact, number, percent, tick } from "../src/lib/format";
 import { scaleToFit } from "../src/lib/frames";
 import { bucketsOf, resample } from "../src/lib/histogram";
 import { GrowingSeries } from "../src/lib/series";
@@ -67,9 +67,22 @@ describe("numbers as people read them", () => {
       "1 min 5 s",
       "2 h 0 min",
       "just now",
-      "2 s ago",
+      "just now",
       "5 min ago",
     ]);
+    expect([20, 61, 119, 7200].map(ago)).toEqual([
+      "less than a minute ago",
+      "1 min ago",
+      "1 min ago",
+      "2 h ago",
+    ]);
+    for (const seconds of [-3, 0, 9.5, 12, 59, 60, 100, 3599]) {
+      const after = agoStays(seconds);
+      expect([ago(seconds + after - 0.01), ago(seconds + after) === ago(seconds)]).toEqual([
+        ago(seconds),
+        false,
+      ]);
+    }
   });
 });
 

@@ -54,13 +54,21 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-/** How long ago in one unit: "just now", "2 s ago", "5 min ago". */
+/** How long ago in one unit: "just now", "less than a minute ago", "5 min ago". */
 export function ago(seconds: number): string {
-  if (seconds < 1.5) return "just now";
-  if (seconds < 60) return `${Math.round(seconds)} s ago`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < JUST) return "just now";
+  if (seconds < 60) return "less than a minute ago";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;
   return `${Math.round(seconds / 86400)} d ago`;
+}
+
+const JUST = 10;
+
+/** After how many seconds {@link ago} says something else: a page that nothing happens to is not painted before. */
+export function agoStays(seconds: number): number {
+  if (seconds < JUST) return JUST - seconds;
+  return 60 - (seconds % 60);
 }
 
 /** The time of day, as people here write it; `ms` since 1970. */
