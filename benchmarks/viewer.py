@@ -89,10 +89,15 @@ def names(count: int) -> list[str]:
 
 
 def ours(logdir: Path, runs: int = 1) -> contextlib.AbstractContextManager[Serving]:
-    """Serve a logdir with the viewer, until it has listed the runs."""
+    """Serve a logdir with the viewer, until it has read the runs."""
+
+    def ready(server: Serving) -> bool:
+        found = json.loads(server.get("api/index"))["runs"]
+        return len(found) >= runs and not any(run.get("loading") for run in found)
+
     code = "from convscope.cli import main; main()"
     command = ["-c", code, "view", str(logdir), "--port", "0", "--no-open"]
-    return serving("convscope", command, lambda server: len(json.loads(server.get("api/index"))["runs"]) >= runs)
+    return serving("convscope", command, ready)
 
 
 def theirs(logdir: Path, runs: int, last: tuple[str, str, int], *options: str) -> Any:
@@ -373,8 +378,8 @@ def case_tags(browser: Visitor, options: argparse.Namespace, folder: Path) -> No
     write_run(folder / "run", tags, 2)
     with ours(folder) as server:
         found = [usable(browser, options, server.url) for _ in range(options.pairs)]
-        size, began = len(server.get("api/index")) / 1e6, time.monotonic()
-        server.get("api/index")
+        size, began = len(server.get("api/index?since=0")) / 1e6, time.monotonic()
+        server.get("api/index?since=0")
         again = time.monotonic() - began
         with browser.visit() as one:
             one.watch_for_ink()
