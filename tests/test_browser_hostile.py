@@ -20,6 +20,7 @@ from convscope import SummaryWriter
 from convscope.formats.events import encode_file_version
 from convscope.formats.record import frame
 from convscope.formats.scalars import encode_scalars
+from convscope.inspect.filters import examine_filters
 from convscope.view import RunningServer, serve
 from training_runs import VIEWS, write_ours, write_series
 
@@ -119,6 +120,19 @@ def test_damaged_runs_are_named_and_the_others_are_shown(page: Page, server: Run
     expect(page.get_by_label("Curve train/loss", exact=True)).to_be_visible()
     run = page.get_by_role("treeitem").filter(has_text="noise")
     expect(run.locator(".trouble").first).to_have_attribute("title", re.compile("damaged"))
+
+
+@pytest.mark.parametrize("page", [("422", "/api/")], indirect=True)
+def test_a_damaged_record_says_so_in_place_of_its_figures(page: Page, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        kernels = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+        writer.add(examine_filters(kernels, layer="conv"), "conv")
+    for file in tmp_path.rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:37])
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/filters")
+        expect(page.locator("main")).to_contain_text("has no readable arrays")
+        page.goto("about:blank")
 
 
 def test_a_logdir_that_appears_later_fills_the_page(page: Page, tmp_path: Path) -> None:

@@ -251,7 +251,9 @@ def test_a_missing_logdir_is_waited_for(page: Page, tmp_path: Path) -> None:
         write(logdir, "first")
         expect(page.get_by_test_id("waiting")).to_have_count(0)
         expect(tree(page).get_by_role("treeitem")).to_have_count(1)
-        expect(page.get_by_test_id("status")).to_contain_text(re.compile("newest point (just now|less than a minute ago)"))
+        expect(page.get_by_test_id("status")).to_contain_text(
+            re.compile("newest point (just now|less than a minute ago)")
+        )
 
 
 def test_a_new_problem_is_told_once_and_stays_in_the_list(page: Page, tmp_path: Path) -> None:

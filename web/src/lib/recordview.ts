@@ -139,7 +139,10 @@ export abstract class RecordView<T> implements View {
         this.state.crumb("");
       },
       paint: (loaded, fresh, replaced) => this.present(loaded, fresh, replaced),
-      failed: (error) => put(this.frame.body, failed(error)),
+      failed: (error) => {
+        put(this.frame.body, failed(error));
+        this.state.ready();
+      },
     });
   }
 

@@ -1,6 +1,5 @@
 // A map of the data set: points that the network places near each other, as thumbnails, with search and neighbours.
 import { PointsScene } from "../gl/points";
-import { WebGLMissing } from "../gl/stage";
 import { buildAtlas } from "../lib/atlas";
 import { choose, projectionsOf, recordsOf } from "../lib/catalog";
 import { Player } from "../lib/controls";
@@ -153,7 +152,10 @@ class EmbeddingView implements View {
         this.#frames = new FrameStore(this.source, run.name, data.count, this.#controller.signal);
         this.#open(run, data);
       },
-      (error) => put(this.#frame.body, failed(error)),
+      (error) => {
+        put(this.#frame.body, failed(error));
+        this.state.ready();
+      },
     );
   }
 
@@ -169,7 +171,7 @@ class EmbeddingView implements View {
       );
     } catch (error) {
       put(this.#host, failed(error));
-      if (error instanceof WebGLMissing) this.state.ready();
+      this.state.ready();
       return;
     }
     const { signal } = this.#controller;

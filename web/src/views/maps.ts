@@ -232,7 +232,9 @@ class MapsView extends RecordView<MapsData> {
       point: (pixels) => this.#point(data, pixels),
       drawn: () => this.state.ready(),
       failed: (error) => {
-        if (!isAbort(error) && !signal.aborted) put(this.#main, failed(error));
+        if (isAbort(error) || signal.aborted) return;
+        put(this.#main, failed(error));
+        this.state.ready();
       },
     });
   }

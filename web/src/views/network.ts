@@ -222,7 +222,10 @@ class NetworkView extends RecordView<NetworkData> {
         if (chosen && this.#seen !== chosen.name) this.#graph.reveal(chosen.name);
         this.#seen = chosen?.name ?? "";
       },
-      (error: unknown) => put(this.#main, failed(error)),
+      (error: unknown) => {
+        put(this.#main, failed(error));
+        this.state.ready();
+      },
     );
   }
 
