@@ -158,7 +158,7 @@ describe("a view of one record", () => {
   it("says why a record could not be loaded", async () => {
     const view = open(stateOf(INDEX));
     answers.get("3")?.refuse(new Error("no such file"));
-    expect(await take()).toEqual(["crumb ", "fetch a/3"]);
+    expect(await take()).toEqual(["crumb ", "fetch a/3", "ready"]);
     expect(el.textContent).toContain("no such file");
     view.destroy();
   });
