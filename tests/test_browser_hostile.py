@@ -160,6 +160,89 @@ def test_a_run_that_vanishes_leaves_no_error(page: Page, tmp_path: Path) -> None
         page.goto("about:blank")
 
 
+def test_a_run_that_begins_anew_is_shown_as_it_is_now(page: Page, tmp_path: Path) -> None:
+    def write(value: float, steps: range, **choice: int) -> None:
+        with SummaryWriter(tmp_path / "run", **choice) as writer:
+            for step in steps:
+                writer.add_scalar("loss", value, step)
+
+    write(1, range(5))
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/scalars?table=loss")
+        table = page.get_by_label("Smallest, largest and last values of loss")
+        expect(table.first).to_contain_text("1 @ 0")
+        shutil.rmtree(tmp_path / "run")
+        write(7, range(9))  # at once: nobody has seen that it was away, and there are more points than before
+        expect(table.first).not_to_contain_text("1 @ 0")
+        expect(table.first).to_contain_text("7 @ 0")
+        write(50, range(5, 30), purge_step=5)  # taken up at an earlier step
+        expect(table.first).to_contain_text("50 @ 5")
+        expect(page.get_by_role("table", name="Last values of loss")).to_contain_text("30")
+        page.goto("about:blank")
+
+
+def test_a_run_of_which_nothing_comes_leaves_the_others(page: Page, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        with SummaryWriter(tmp_path / name) as writer:
+            writer.add_scalar("loss", 1.0, 1)
+    page.route("**/api/series?run=bad*", lambda route: route.fulfill(status=200, body="no numbers"))
+    with serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/scalars")
+        card = page.get_by_label("Curve loss", exact=True)
+        expect(card.locator("canvas")).to_be_visible()
+        expect(card).to_contain_text("1 of 2 series could not be had")
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("page", [("net::ERR_", "/api/")], indirect=True)
+def test_a_question_that_was_lost_is_asked_again(page: Page, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer, serve(tmp_path, port=0) as server:
+        writer.add_scalar("loss", 1.0, 1)
+        writer.flush()
+        open_view(page, server, "#/scalars")
+        page.route("**/api/index*", lambda route: route.abort(), times=1)
+        writer.add_scalar("loss", 9.25, 2)
+        writer.flush()
+        expect(page.get_by_role("table", name="Last values of loss")).to_contain_text("9.25")
+        expect(page.locator(".banner")).to_have_count(0)
+        page.goto("about:blank")
+
+
+def test_the_focus_stays_while_others_write(page: Page, tmp_path: Path) -> None:
+    labels, scores = np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.6, 0.7])
+    for name in ("a", "b"):
+        with SummaryWriter(tmp_path / name) as writer:
+            writer.add_pr_curve("pr", labels, scores, 1)
+    with SummaryWriter(tmp_path / "c") as writer, serve(tmp_path, port=0) as server:
+        open_view(page, server, "#/curves?run=a")
+        button = page.locator(".class-table").get_by_role("button", name="b")
+        button.focus()
+        writer.add_scalar("loss", 1.0, 1)
+        writer.flush()
+        expect(page.get_by_role("treeitem", name="c")).to_be_visible()
+        expect(button).to_be_focused()
+        page.goto("about:blank")
+
+
+def test_a_page_that_nobody_sees_gives_its_connection_back(page: Page, server: RunningServer) -> None:
+    page.add_init_script("""
+      const Plain = EventSource;
+      window.streams = [];
+      window.EventSource = class extends Plain { constructor(url) { super(url); streams.push(this); } };
+    """)
+    open_view(page, server, "#/scalars")
+    turn = """(state) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => state === "hidden" });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    states = "streams.map(({ readyState }) => readyState)"
+    until(page, lambda: page.evaluate(states) == [1], "the stream")
+    page.evaluate(turn, "hidden")
+    until(page, lambda: page.evaluate(states) == [2], "its end")
+    page.evaluate(turn, "visible")
+    until(page, lambda: page.evaluate(states) == [2, 1], "another one")
+
+
 def test_a_gigantic_text_does_not_stop_the_page(page: Page, tmp_path: Path) -> None:
     with SummaryWriter(tmp_path / "run") as writer:
         writer.add_text("huge", "all work and no play " * 250_000, 1)  # 5 MB

@@ -352,7 +352,35 @@ def test_names_that_are_not_utf8_are_listed(tmp_path: Path) -> None:
     except (OSError, InputError):
         pytest.skip("this file system has no such names")
     (run,) = client_of(tmp_path).get("/api/index").json()["runs"]
-    assert run["problems"] == ["the name of its directory is not UTF-8; rename it to see more"]
+    assert run["problems"] == ["the name of its directory is not UTF-8; rename it to see what it holds"]
+    assert run["series"] == [], "nobody could ask for them"
+
+
+def test_a_run_has_another_edition_when_values_are_taken_back(tmp_path: Path) -> None:
+    def log(writer: SummaryWriter, steps: range) -> None:
+        for step in steps:
+            writer.add_scalar("t", 1.0, step)
+        writer.flush()
+
+    with SummaryWriter(tmp_path / "a") as writer:
+        log(writer, range(5))
+        run = Run(tmp_path / "a")
+        editions = [run.edition]
+        log(writer, range(5, 9))
+        assert run.refresh()
+        assert run.edition == editions[0], "it only grew"
+    with SummaryWriter(tmp_path / "a", purge_step=3) as writer:
+        log(writer, range(3, 20))
+    assert run.refresh()
+    editions.append(run.edition)
+    shutil.rmtree(tmp_path / "a")
+    with SummaryWriter(tmp_path / "a") as writer:
+        log(writer, range(50))
+    assert run.refresh()
+    editions += [run.edition, Run(tmp_path / "a").edition]
+    assert len(set(editions)) == 4
+    (row,) = client_of(tmp_path).get("/api/index").json()["runs"]
+    assert row["edition"] == pytest.approx(editions[-1], abs=6e7)  # of this minute
 
 
 def test_a_clock_that_goes_back_and_a_value_that_cannot_be_read(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ describe("gradients", () => {
     expect(marks.get("grad/0.weight")).toEqual(["vanishing", ""]);
     expect(marks.get("grad/1.weight")).toEqual(["", ""]);
     expect(marks.get("grad/1.bias")).toEqual(["", "vanishing"]);
+    const zeros = [layer("grad/0.weight", [0, 0])];
+    expect(marksOf(zeros, { vanish: 0, floor: 0, explode: 0 }).get("grad/0.weight")).toEqual(["", ""]);
     const strict = marksOf(layers, { vanish: 0.5, floor: 0, explode: 100 });
     expect(strict.get("grad/0.weight")).toEqual(["vanishing", "vanishing"]);
     expect(strict.get("grad/1.bias")).toEqual(["", ""]);

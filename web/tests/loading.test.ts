@@ -97,6 +97,27 @@ describe("series that grow", () => {
     expect([...series.value]).toEqual([9]);
   });
 
+  it("begins anew where the run is another one, and takes no late answer of the one before", async () => {
+    const series = new GrowingSeries();
+    let source = [1, 2, 3];
+    const late: ((part: ReturnType<typeof points>) => void)[] = [];
+    let hold = false;
+    const follower = new Follower(series, (start) =>
+      hold
+        ? new Promise<ReturnType<typeof points>>((answer) => late.push(answer))
+        : Promise.resolve(points(...source.slice(start))),
+    );
+    await follower.reach(2, 1);
+    hold = true;
+    const before = follower.reach(5, 1);
+    hold = false;
+    source = [7, 8, 9, 10];
+    await follower.reach(4, 2);
+    late[0](points(4, 5));
+    await before;
+    expect([...series.value]).toEqual(source);
+  });
+
   it("joins the buckets of histograms", () => {
     const series = new GrowingHistograms();
     const part = {

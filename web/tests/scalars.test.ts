@@ -211,6 +211,12 @@ describe("mean over runs", () => {
   it("is not poisoned by a NaN", () => {
     const { mean, behind } = meanOf(prepare([trace([1, Number.NaN, 3]), trace([1, 4, 3])]));
     expect([...mean]).toEqual([1, 3, 3]);
+    const group: Trace = {
+      ...trace([], []),
+      kind: "mean",
+      sources: [trace([1, Number.NaN, 3]), trace([1, 4, 3])].flatMap(({ sources }) => sources),
+    };
+    expect(prepare([group])[0].notFinite).toEqual([{ x: 1, value: Number.NaN }]);
     expect([...behind]).toEqual([2, 2, 2]);
   });
 

@@ -76,6 +76,7 @@ class Run(Accessors):
         self._unread_embeddings: list[str] = []
         self._decoded_values = Decoded()
         self._changes = 0
+        self._edition = time.time_ns() // 1000  # that of a run that was here before is another
         self._stamp: Stamp | None = None
         self._has_journals = False
         self._looked = 0.0
@@ -93,7 +94,7 @@ class Run(Accessors):
             if stamp and stamp == self._stamp and time.monotonic() - self._looked < ANEW_SECONDS:
                 return False
             self._looked = time.monotonic()
-            before = self._position()
+            before, begun = self._position(), self._beginnings()
             self._faults.clear()
             found = self._list()
             self._has_journals = any(map(is_journal, found))
@@ -111,6 +112,8 @@ class Run(Accessors):
                 self._read_all(names)
                 replaced = True
             self._leave_sidecar()
+            if replaced or self._beginnings() != begun:
+                self._edition += 1
             self._stamp = stamp if not (self._faults or self._has_journals) else None
             changed = replaced or self._position() != before
             if changed:
@@ -122,6 +125,18 @@ class Run(Accessors):
     def revision(self) -> tuple[int, int]:
         """What is another one whenever the run holds something new, or something turns out to be damaged."""
         return self._changes, len(self._decoded_values.faults)
+
+    @property
+    def edition(self) -> int:
+        """What is another one whenever values that were here may have been taken back.
+
+        A file was replaced, or a program has begun anew (another file, a session that starts again) and with it the
+        values from its first step on. As long as it stays the same, series only grow.
+        """
+        return self._edition
+
+    def _beginnings(self) -> dict[str, tuple[int, int | None]]:
+        return {name: (index.session, index.lowest_start) for name, index in self._indices.items()}
 
     def _list(self) -> dict[str, int]:
         """Return the event files and journals; where they cannot be listed just now, those that were known."""

@@ -138,16 +138,20 @@ def unread(name: str) -> dict[str, Any]:
 
 def describe_run(run: Run) -> dict[str, Any]:
     """Return a run's name, series, records and problems; the series as columns by kind, of equal numbers only one."""
-    problems = [] if is_utf8(run.name) else ["the name of its directory is not UTF-8; rename it to see more"]
+    problems: list[str] = []
     series: dict[str, Any] = {}
     records: list[dict[str, Any]] = []
     try:
-        series = {kind: _columns(run, kind, rows) for kind, rows in _by_kind(run).items()}
-        records = [describe_entry(entry) for entry in run.entries() if entry.kind in KINDS]
+        if is_utf8(run.name):
+            series = {kind: _columns(run, kind, rows) for kind, rows in _by_kind(run).items()}
+            records = [describe_entry(entry) for entry in run.entries() if entry.kind in KINDS]
+        else:  # nobody could ask for it
+            problems.append("the name of its directory is not UTF-8; rename it to see what it holds")
     except (ConvscopeError, OSError, ValueError, LookupError, TypeError, MemoryError) as error:
         problems.append(f"the run cannot be described ({error or type(error).__name__})")
     return {
         "name": run.name,
+        "edition": run.edition,
         "last_wall_time": None if run.last_wall_time is None else finite(run.last_wall_time),
         "series": series,
         "records": records,

@@ -192,7 +192,10 @@ async def follow(source: Source, request: Request, closing: Callable[[], bool], 
     """Yield a server-sent event whenever the source has something new, and a comment now and then."""
     seen, quiet = 0, pace.seconds
     while not closing() and not await request.is_disconnected():
-        version = await run_in_threadpool(source.version)
+        try:
+            version = await run_in_threadpool(source.version)
+        except (ConvscopeError, OSError):
+            version = seen  # whoever asks for the index is told why
         if version != seen and quiet >= pace.seconds:
             seen, quiet = version, 0.0
             yield f"data: {json.dumps({'version': version})}\n\n"

@@ -160,7 +160,10 @@ class LogdirSource:
             self.version()
 
     def _known(self) -> tuple[list[Run], list[str]]:
-        return ([], []) if self._logdir is None else (self._logdir.runs(), self._logdir.unread)
+        if self._logdir is None:
+            return [], []
+        unread = self._logdir.unread  # before the runs: one that is read meanwhile is in both, not in neither
+        return self._logdir.runs(), unread
 
     def index(self) -> dict[str, Any]:
         """Return what there is: runs, their series and their records."""
@@ -211,12 +214,14 @@ class LogdirSource:
 
     def hparams(self) -> Mapping[str, Any]:
         """Return the hyper-parameters of all runs that have any, and how well these did."""
-        known, self._hparams = self._hparams, {}
+        known = self._hparams
+        found: dict[str, Any] = {}
         for run in self._known()[0]:
             revision, told = known.get(run.name, (None, None))
             now = (id(run), run.revision)
-            self._hparams[run.name] = (now, told if revision == now else _hparams(run))
-        return {"runs": [told for _, told in self._hparams.values() if told is not None]}
+            found[run.name] = (now, told if revision == now else _hparams(run))
+        self._hparams = found
+        return {"runs": [told for _, told in found.values() if told is not None]}
 
     def layout(self, run: str) -> Mapping[str, Any]:
         """Return which curves of a run stand in one chart."""

@@ -56,6 +56,20 @@ export function put(element: Element, ...children: Child[]): void {
   );
 }
 
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+
+/** Replace the children of `element`; the focus goes to the child that is named as the one was that had it, or that stands in its place. */
+export function refill(element: Element, ...children: Child[]): void {
+  const all = (): HTMLElement[] => [...element.querySelectorAll<HTMLElement>(FOCUSABLE)];
+  const nameOf = (one: Element): string => one.getAttribute("aria-label") ?? one.textContent ?? "";
+  const place = all().indexOf(document.activeElement as HTMLElement);
+  const name = place < 0 || !document.activeElement ? "" : nameOf(document.activeElement);
+  put(element, ...children);
+  if (place < 0) return;
+  const now = all();
+  (now.find((one) => nameOf(one) === name) ?? now[place])?.focus({ preventScroll: true });
+}
+
 /** Make `children` the children of `element`, in this order; those that are there already stay, so that one keeps the focus. */
 export function arrange(element: Element, children: readonly Element[]): void {
   const wanted = new Set(children);

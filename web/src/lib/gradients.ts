@@ -94,10 +94,14 @@ function markVanishing(layers: readonly Layer[], marks: Map<string, Mark[]>, thr
     for (const [k, i] of fresh) {
       const { tag, rms } = layers[k];
       const own = marks.get(tag);
-      if (own && own[i] === "" && (rms[i] <= thresholds.vanish * largest || rms[i] <= thresholds.floor))
-        own[i] = "vanishing";
+      if (own && own[i] === "" && isVanishing(rms[i], largest, thresholds)) own[i] = "vanishing";
     }
   }
+}
+
+/** Whether an RMS is too small, by one of the thresholds that are not switched off with 0. */
+function isVanishing(rms: number, largest: number, { vanish, floor }: Thresholds): boolean {
+  return (vanish > 0 && rms <= vanish * largest) || (floor > 0 && rms <= floor);
 }
 
 /** The largest RMS among the entries (-1: none) of some layers, but for those that explode. */

@@ -19,6 +19,8 @@ interface Entry {
   readonly series: GrowingTensors;
   readonly follower: Follower<Tensors>;
   layer?: Layer;
+  /** Of the run that the layer is of. */
+  edition?: number | undefined;
   /** Why the moments are not to be had; their layer is left out. */
   failed?: boolean;
 }
@@ -43,12 +45,17 @@ export class GradientStore {
     this.#again = undefined;
     const wanted = runs.flatMap((run) =>
       gradientsOf(run)
-        .filter((tag) => (this.layer(run.name, tag)?.step.length ?? 0) !== countOf(run, tag))
+        .filter((tag) => !this.#isCurrent(run, tag))
         .filter((tag) => !this.#entries.get(seriesKey(run.name, tag))?.failed)
         .map((tag) => ({ run, tag })),
     );
     if (wanted.length) void this.#fetch(wanted, changed, settled);
     else settled();
+  }
+
+  #isCurrent(run: RunInfo, tag: string): boolean {
+    const entry = this.#entries.get(seriesKey(run.name, tag));
+    return (entry?.layer?.step.length ?? 0) === countOf(run, tag) && entry?.edition === run.edition;
   }
 
   /** What is known of a gradient. */
@@ -65,7 +72,7 @@ export class GradientStore {
     const layers = this.layers(run);
     if (layers.length < gradientsOf(run).filter((tag) => !this.#failed(run.name, tag)).length)
       return new Map();
-    const key = JSON.stringify([thresholds, layers.map(({ step }) => step.length)]);
+    const key = JSON.stringify([thresholds, run.edition, layers.map(({ step }) => step.length)]);
     const known = this.#marks.get(run.name);
     if (known?.key === key) return known.marks;
     const marks = marksOf(layers, thresholds);
@@ -98,8 +105,9 @@ export class GradientStore {
 
   async #reach(run: RunInfo, tag: string): Promise<void> {
     const entry = this.#entry(run.name, tag);
+    entry.edition = run.edition;
     try {
-      await entry.follower.reach(countOf(run, tag));
+      await entry.follower.reach(countOf(run, tag), run.edition);
       const { step, stats, special } = entry.series.all;
       const data = momentsData(step?.data ?? [], stats?.data ?? [], special?.data ?? []);
       entry.layer = isTold(data) ? layerOf(tag, data) : layerOf(tag, await this.whole(run.name, tag));

@@ -178,11 +178,11 @@ export function padded(low: number, high: number, log: boolean): Range {
 }
 
 function marksOf(line: Prepared, [from, to]: Range): Mark[] {
-  const seen = line.notFinite.filter((i) => line.x[i] >= from && line.x[i] <= to);
+  const seen = line.notFinite.filter(({ x }) => x >= from && x <= to);
   const every = Math.ceil(seen.length / MOST_MARKS);
   return seen
     .filter((_, n) => n % every === 0)
-    .map((i) => ({ kind: markOf(line.y[i]), colour: line.trace.colour, x: line.x[i] }));
+    .map(({ x, value }) => ({ kind: markOf(value), colour: line.trace.colour, x }));
 }
 
 const markOf = (value: number): Mark["kind"] => (Number.isNaN(value) ? "nan" : value > 0 ? "up" : "down");

@@ -1,5 +1,5 @@
 // Series that grow: fetched once, then only what was added.
-import type { Histograms, Images, NumberArray, Scalars, Tensors } from "../source/source";
+import type { Histograms, Images, Index, NumberArray, Scalars, Tensors } from "../source/source";
 
 export type XAxis = "step" | "relative" | "wall";
 
@@ -220,25 +220,38 @@ export interface Growable<P> {
   clear(): void;
 }
 
+/** The edition of each run by its name. */
+export const editionsOf = ({ runs }: Pick<Index, "runs">): ReadonlyMap<string, number | undefined> =>
+  new Map(runs.map(({ name, edition }) => [name, edition]));
+
 /** Keeps a series up to date: asks for what follows the part that is here, one question at a time. */
 export class Follower<P> {
   #pending: Promise<void> | undefined;
   #known = 0;
+  #edition: number | undefined;
+  /** How often the series began anew. */
+  #age = 0;
 
   constructor(
     readonly series: Growable<P>,
     private readonly fetch: (start: number) => Promise<P>,
   ) {}
 
-  /** Fetch until `count` entries are here, or the source has no more; fewer than before: the series began anew. */
-  async reach(count: number): Promise<void> {
-    const anew = count < this.#known;
+  /**
+   * Fetch until `count` entries are here, or the source has no more.
+   * Fewer than before, or another edition of the run: what is here counts no more.
+   */
+  async reach(count: number, edition?: number): Promise<void> {
+    const anew = count < this.#known || (this.#known > 0 && edition !== this.#edition);
     this.#known = count;
+    this.#edition = edition;
     if (anew) {
-      await this.#pending;
+      this.#age++;
+      this.#pending = undefined;
       this.series.clear();
     }
-    while (this.series.length < count) {
+    const age = this.#age;
+    while (age === this.#age && this.series.length < count) {
       const before = this.series.length;
       this.#pending ??= this.#grow();
       await this.#pending;
@@ -247,10 +260,12 @@ export class Follower<P> {
   }
 
   async #grow(): Promise<void> {
+    const age = this.#age;
     try {
-      this.series.append(await this.fetch(this.series.length));
+      const part = await this.fetch(this.series.length);
+      if (age === this.#age) this.series.append(part);
     } finally {
-      this.#pending = undefined;
+      if (age === this.#age) this.#pending = undefined;
     }
   }
 }

@@ -27,6 +27,12 @@ export interface Band {
   readonly high: Ordered;
 }
 
+/** A point that has no place on the y axis. */
+export interface OddPoint {
+  readonly x: number;
+  readonly value: number;
+}
+
 export interface Prepared extends Ordered {
   readonly trace: Trace;
   /** What the strong line follows: the smoothed values. */
@@ -34,8 +40,8 @@ export interface Prepared extends Ordered {
   readonly band: Band | null;
   /** Of a mean: how many runs stand behind each of its points. */
   readonly behind: NumberArray | null;
-  /** Places of the values that are NaN or infinite. */
-  readonly notFinite: readonly number[];
+  /** The points that are NaN or infinite; of a mean those of its runs. */
+  readonly notFinite: readonly OddPoint[];
 }
 
 /** Places of a mean at most: where its runs were logged at more steps, it is taken at every so manieth of them. */
@@ -82,7 +88,7 @@ function prepareOne(trace: Trace, axis: XAxis, smoothing: number): Prepared {
     trace.kind === "margin"
       ? { low: shownOnly(lower.series, axis, smoothing), high: shownOnly(upper.series, axis, smoothing) }
       : null;
-  return { ...own, trace, band, behind: null, notFinite: notFiniteIn(own.y) };
+  return { ...own, trace, band, behind: null, notFinite: notFiniteIn(own) };
 }
 
 function smoothed(
@@ -99,10 +105,10 @@ function shownOnly(series: GrowingSeries, axis: XAxis, smoothing: number): Order
   return { ...points, y: points.shown };
 }
 
-function notFiniteIn(y: ArrayLike<number>): number[] {
-  const places: number[] = [];
-  for (let i = 0; i < y.length; i++) if (!Number.isFinite(y[i])) places.push(i);
-  return places;
+function notFiniteIn({ x, y }: Pick<Ordered, "x" | "y">): OddPoint[] {
+  const points: OddPoint[] = [];
+  for (let i = 0; i < y.length; i++) if (!Number.isFinite(y[i])) points.push({ x: x[i], value: y[i] });
+  return points;
 }
 
 function prepareMean(trace: Trace, axis: XAxis, smoothing: number): Prepared {
@@ -111,6 +117,7 @@ function prepareMean(trace: Trace, axis: XAxis, smoothing: number): Prepared {
     return { x: points.x, y: points.shown, passes: points.passes };
   });
   const { x, mean, deviation, behind } = meanOf(runs);
+  const notFinite = runs.flatMap(notFiniteIn).sort((a, b) => a.x - b.x);
   const passes: readonly Pass[] = [[0, x.length]];
   const side = (sign: number): Ordered => ({
     x,
@@ -119,7 +126,7 @@ function prepareMean(trace: Trace, axis: XAxis, smoothing: number): Prepared {
     sorted: false,
   });
   const own = { x, y: mean, shown: mean, passes, sorted: false };
-  return { ...own, trace, band: { low: side(-1), high: side(1) }, behind, notFinite: [] };
+  return { ...own, trace, band: { low: side(-1), high: side(1) }, behind, notFinite };
 }
 
 export interface Mean {

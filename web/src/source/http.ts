@@ -21,6 +21,8 @@ import {
 } from "./source";
 
 const RETRY_MS = 4000;
+/** A page that nobody sees gives its stream back: a browser has six connections to a server, for all its pages. */
+const HIDDEN_MS = 5000;
 
 function address(path: string, query: Record<string, string | number>): string {
   const parameters = new URLSearchParams();
@@ -77,24 +79,37 @@ export class HttpSource implements Source {
   }
 
   watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void {
-    let events: EventSource;
+    let events: EventSource | undefined;
     let timer = 0;
     const open = (): void => {
-      events = new EventSource("api/events");
-      events.onopen = () => connected(true);
-      events.onmessage = (event: MessageEvent<string>) => {
+      clearTimeout(timer);
+      const opened = new EventSource("api/events");
+      events = opened;
+      opened.onopen = () => connected(true);
+      opened.onmessage = (event: MessageEvent<string>) => {
         changed((JSON.parse(event.data) as { version: number }).version);
       };
-      events.onerror = () => {
+      opened.onerror = () => {
         connected(false);
         // The browser reconnects by itself unless it gave up.
-        if (events.readyState === EventSource.CLOSED) timer = window.setTimeout(open, RETRY_MS);
+        if (opened.readyState === EventSource.CLOSED) timer = window.setTimeout(open, RETRY_MS);
       };
     };
+    const close = (): void => {
+      clearTimeout(timer);
+      events?.close();
+      events = undefined;
+    };
+    const seen = (): void => {
+      clearTimeout(timer);
+      if (document.hidden) timer = window.setTimeout(close, HIDDEN_MS);
+      else if (!events || events.readyState === EventSource.CLOSED) open();
+    };
+    document.addEventListener("visibilitychange", seen);
     open();
     return () => {
-      clearTimeout(timer);
-      events.close();
+      document.removeEventListener("visibilitychange", seen);
+      close();
     };
   }
 

@@ -48,6 +48,8 @@ export interface RecordInfo {
 
 export interface RunInfo {
   readonly name: string;
+  /** Another one when entries that were here may have been taken back; until then series only grow. */
+  readonly edition?: number;
   readonly last_wall_time: number | null;
   readonly series: readonly SeriesInfo[];
   readonly records: readonly RecordInfo[];

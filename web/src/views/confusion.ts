@@ -19,7 +19,7 @@ import {
   type Share,
 } from "../lib/confusion";
 import { segmented, select } from "../lib/controls";
-import { h, isTyping, put } from "../lib/dom";
+import { h, isTyping, put, refill } from "../lib/dom";
 import { csv, download, pngOf, saveMenu } from "../lib/download";
 import { count, number } from "../lib/format";
 import { hiddenTable } from "../lib/frame";
@@ -159,7 +159,7 @@ class ConfusionView extends RecordView<ConfusionData> {
       ({ truth, predicted }) => shown.includes(truth) || shown.includes(predicted),
     );
     const found = listed.slice(0, most).map((one) => this.#mistake(data, one, sums[one.truth]));
-    put(
+    refill(
       this.#panel,
       h(
         "table",

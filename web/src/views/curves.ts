@@ -3,7 +3,7 @@
 import { choose, EVALUATION, recordsOf } from "../lib/catalog";
 import { segmented, toggle } from "../lib/controls";
 import { type ClassCurve, type CurvesData, fetchCurves, meanOf } from "../lib/curvesdata";
-import { h, isTyping, put } from "../lib/dom";
+import { h, isTyping, put, refill } from "../lib/dom";
 import { csv, download } from "../lib/download";
 import { count, exact, number } from "../lib/format";
 import { dot, hiddenTable } from "../lib/frame";
@@ -205,7 +205,7 @@ class CurvesView extends RecordView<CurvesData> {
       );
     };
     const head = ["class", "examples", "AP", "AUC"].map((name) => h("th", { scope: "col" }, name));
-    put(
+    refill(
       this.#legend,
       h(
         "table",

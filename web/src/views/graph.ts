@@ -1,7 +1,7 @@
 // The graph that a program logged: TensorFlow's nodes, in boxes for their scopes.
 import { chooseRun, joinList, seriesOf, splitList } from "../lib/catalog";
 import { Player, toggle } from "../lib/controls";
-import { h, isTyping, put } from "../lib/dom";
+import { h, isTyping, put, refill } from "../lib/dom";
 import { count, plural, times } from "../lib/format";
 import { empty, Frame, facts, failed, loading } from "../lib/frame";
 import { type Attribute, type GraphAnswer, type GraphNode, layersOf, sourceOf } from "../lib/graphdef";
@@ -220,7 +220,7 @@ class GraphView implements View {
       shape ? (shape.length ? times(...shape) : "one number") : "unknown",
     );
     const modules = modulesAround(this.#layers, node.name);
-    put(
+    refill(
       this.#panel,
       h(
         "header",

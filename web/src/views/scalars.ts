@@ -111,6 +111,7 @@ class ScalarsView implements View, CardHost {
   update(state: ViewState): void {
     this.state = state;
     this.#material = undefined;
+    this.#store.learn(state.index);
     const { params } = state.route;
     const known = tagRuns(state.index);
     const shown = shownRuns(state.index, params);

@@ -114,8 +114,12 @@ export class HistogramCard implements LazyCard {
 
   async refresh(): Promise<void> {
     this.#use(true);
-    const data = await Promise.all(this.runs.map((run) => this.host.load(run, this.tag)));
-    this.#data = this.runs.map((run, k) => ({ run, data: data[k] }));
+    const loaded = await Promise.allSettled(this.runs.map((run) => this.host.load(run, this.tag)));
+    const refused = loaded.find((one) => one.status === "rejected");
+    this.#data = loaded.flatMap((one, k) =>
+      one.status === "fulfilled" ? [{ run: this.runs[k], data: one.value }] : [],
+    );
+    if (refused && !this.#data.length) throw refused.reason;
     this.draw();
     this.host.loaded();
   }

@@ -25,7 +25,7 @@ export class HistogramStore {
   async load(index: Index, run: string, tag: string): Promise<Histograms> {
     const entry = this.#touch(seriesKey(run, tag), run, tag);
     const info = index.runs.find(({ name }) => name === run);
-    await entry.follower.reach(info ? (seriesOf(info, "histogram", tag)?.count ?? 0) : 0);
+    await entry.follower.reach(info ? (seriesOf(info, "histogram", tag)?.count ?? 0) : 0, info?.edition);
     return entry.series.all;
   }
 

@@ -13,7 +13,7 @@ interface Held<P, G> {
 
 export class SeriesStore<P, G extends Growable<P>> {
   readonly #held = new Map<string, Held<P, G>>();
-  #counts = new Map<string, number>();
+  #counts = new Map<string, readonly [count: number, edition: number | undefined]>();
 
   constructor(
     private readonly make: () => G,
@@ -26,7 +26,8 @@ export class SeriesStore<P, G extends Growable<P>> {
     this.#counts = new Map();
     for (const run of index.runs)
       for (const series of run.series)
-        if (series.kind === kind) this.#counts.set(seriesKey(run.name, series.tag), series.count);
+        if (series.kind === kind)
+          this.#counts.set(seriesKey(run.name, series.tag), [series.count, run.edition]);
   }
 
   /** The series of a key with all entries that the index knows of. */
@@ -38,7 +39,8 @@ export class SeriesStore<P, G extends Growable<P>> {
       if (this.#held.size <= KEPT) break;
       this.#held.delete(oldest);
     }
-    await held.follower.reach(this.#counts.get(key) ?? 0);
+    const [count, edition] = this.#counts.get(key) ?? [0, undefined];
+    await held.follower.reach(count, edition);
     return held.series;
   }
 

@@ -1,7 +1,7 @@
 // TensorBoard's precision-recall curves of one tag: all shown runs in one chart, at any step, with the ROC of the same counts.
 import { choose, EVALUATION, fromSeriesKey, seriesKey, seriesOf } from "../../lib/catalog";
 import { segmented, toggle } from "../../lib/controls";
-import { h, put } from "../../lib/dom";
+import { h, put, refill } from "../../lib/dom";
 import { csv, download } from "../../lib/download";
 import { count, exact, number } from "../../lib/format";
 import { dot, Frame, failed, hiddenTable, isAbort } from "../../lib/frame";
@@ -242,7 +242,7 @@ export class PrCurvesView implements View {
       );
     };
     const head = ["run", "step", "AP", "AUC", "best F1"].map((name) => h("th", { scope: "col" }, name));
-    put(
+    refill(
       this.#legend,
       h(
         "table",

@@ -51,6 +51,8 @@ export class ScalarCard implements LazyCard {
   readonly #buttons: ReadonlyMap<CardList, HTMLButtonElement>;
   readonly #curve: Curve;
   #traces: readonly Trace[] = [];
+  /** Why some of the series are not drawn. */
+  #refused = "";
 
   constructor(
     readonly spec: ChartSpec,
@@ -103,7 +105,14 @@ export class ScalarCard implements LazyCard {
   async refresh(): Promise<void> {
     const { store } = this.host.material();
     const wanted = this.spec.wanted(this.host.material());
-    await Promise.all(wanted.map(({ run, tag, count }) => store.reach(run, tag, count)));
+    const reached = await Promise.allSettled(
+      wanted.map(({ run, tag, count }) => store.reach(run, tag, count)),
+    );
+    const refused = reached.filter((one) => one.status === "rejected");
+    if (refused.length && refused.length === reached.length) throw refused[0].reason;
+    this.#refused = refused.length
+      ? `${refused.length} of ${count(reached.length)} series could not be had: ${messageOf(refused[0].reason)}`
+      : "";
     if (this.el.isConnected) this.draw();
   }
 
@@ -116,7 +125,8 @@ export class ScalarCard implements LazyCard {
     canvas?.setAttribute("role", "img");
     canvas?.setAttribute("aria-label", this.#summary());
     this.#note.classList.remove("failed");
-    put(this.#note, scene ? notesOf(lines, scene, host.options()).join(" · ") : "");
+    const notes = scene ? notesOf(lines, scene, host.options()) : [];
+    put(this.#note, [this.#refused, ...notes].filter(Boolean).join(" · "));
     this.#showReadings(null);
     put(this.#hidden, this.#lastValues());
     if (!this.#table.el.hidden) this.#table.show(spec.name, lines, host.by());

@@ -17,7 +17,8 @@ export class Layouts {
   of(runs: readonly RunInfo[]): Layout[] {
     for (const run of runs) {
       const info = run.series.find(({ kind }) => kind === "layout");
-      const sign = info ? `${info.count} ${info.last_wall_time}` : "";
+      const sign = info ? `${run.edition} ${info.count} ${info.last_wall_time}` : "";
+      if (!sign) this.#known.delete(run.name);
       if (!sign || this.#asked.get(run.name) === sign) continue;
       this.#asked.set(run.name, sign);
       void this.#fetch(run.name);
@@ -34,8 +35,8 @@ export class Layouts {
       this.#known.set(run, await this.source.layout(run, this.#controller.signal));
       this.changed();
     } catch (error) {
-      // A page that is a file has none; the curves themselves are there all the same.
-      if (isAbort(error)) return;
+      // The curves themselves are there all the same; with the next news it is asked again.
+      if (!isAbort(error)) this.#asked.delete(run);
     }
   }
 }

@@ -27,8 +27,8 @@ export function notesOf(lines: readonly Prepared[], scene: Scene, options: Curve
 
 function specialNotes(lines: readonly Prepared[]): string[] {
   const found = { "NaN ×": 0, "+∞ ▲": 0, "−∞ ▼": 0 };
-  for (const { y, notFinite } of lines)
-    for (const i of notFinite) found[Number.isNaN(y[i]) ? "NaN ×" : y[i] > 0 ? "+∞ ▲" : "−∞ ▼"]++;
+  for (const { notFinite } of lines)
+    for (const { value } of notFinite) found[Number.isNaN(value) ? "NaN ×" : value > 0 ? "+∞ ▲" : "−∞ ▼"]++;
   return Object.entries(found)
     .filter(([, n]) => n > 0)
     .map(([name, n]) => `${count(n)} ${name}`);

@@ -1,6 +1,6 @@
 // The scalar series that were asked for, shared by all charts, and which runs have which tag.
 import { seriesKey } from "../../lib/catalog";
-import { Follower, GrowingSeries } from "../../lib/series";
+import { editionsOf, Follower, GrowingSeries } from "../../lib/series";
 import type { Index, RunInfo, Scalars, Source } from "../../source/source";
 
 /** Points that are kept of charts that are no longer on the screen. */
@@ -14,6 +14,7 @@ interface Followed {
 export class SeriesStore {
   readonly #followed = new Map<string, Followed>();
   readonly #controller = new AbortController();
+  #editions: ReadonlyMap<string, number | undefined> = new Map();
 
   constructor(private readonly source: Source) {}
 
@@ -21,9 +22,14 @@ export class SeriesStore {
     return this.#of(run, tag).series;
   }
 
+  /** Learn from the index which runs began anew. */
+  learn(index: Index): void {
+    this.#editions = editionsOf(index);
+  }
+
   /** Fetch what was added since the last time; `count` points are known to be there. */
   reach(run: string, tag: string, count: number): Promise<void> {
-    return this.#of(run, tag).follower.reach(count);
+    return this.#of(run, tag).follower.reach(count, this.#editions.get(run));
   }
 
   /** Forget series that none of the keys `used` names, the ones asked for longest ago first, while too many points are here. */
