@@ -1,7 +1,8 @@
 """Make the pictures of README and docs: run the demo (what is done already is kept), open each page, take its picture.
 
 The demo's results stay in ``runs/screenshots``; ``--quick`` makes them from the quick demo. Every page is also taken at
-the width of a phone, into ``runs/screenshots-narrow``, to be looked at. Of the command line, what it prints is shown.
+the width of a phone, into ``runs/screenshots-narrow``, to be looked at; some of them go on two sheets of the docs. Of
+the command line, what it prints is shown.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,11 @@ TRAINING: Final = {
     "histograms-bands": "#/histograms?mode=bands&runs=log_loss-l2",
 }
 """Pages of what ``training_logs`` writes."""
+ON_A_PHONE: Final = ("scalars", "histograms", "images", "hparams", "graph", "network")
+"""Pages whose narrow pictures stand side by side in the docs."""
 SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
+PAPER: Final = 12
+"""Pixels between pictures that stand side by side."""
 
 
 def picture(page: Page, address: str, file: Path) -> None:
@@ -98,6 +103,19 @@ def training_pictures(browser: Browser) -> None:
         with serve(folder, port=0) as server:
             all_pictures(browser, server.url, "wide", PICTURES, TRAINING)
             all_pictures(browser, server.url, "narrow", NARROW, TRAINING)
+
+
+def phone_sheets(pages: Sequence[str]) -> None:
+    """Put narrow pictures side by side, one sheet a theme."""
+    width, height = SIZES["narrow"]
+    for theme in ("light", "dark"):
+        sheet = Image.new("RGB", (len(pages) * (width + PAPER) - PAPER, height), "#8a8f98")
+        for place, name in enumerate(pages):
+            with Image.open(NARROW / f"{name}-{theme}.webp") as shown:
+                sheet.paste(shown, (place * (width + PAPER), 0))
+        file = PICTURES / f"phone-{theme}.webp"
+        sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3)).save(file, quality=85, method=6)
+        print(file.relative_to(ROOT))
 
 
 def live_pictures(browser: Browser, folder: Path) -> None:
@@ -167,6 +185,7 @@ def main() -> None:
         all_pictures(browser, server.url, "wide", PICTURES, PAGES)
         all_pictures(browser, server.url, "narrow", NARROW, PAGES)
         training_pictures(browser)
+        phone_sheets(ON_A_PHONE)
         live_pictures(browser, PICTURES)
         with tempfile.TemporaryDirectory() as folder:
             damaged(arguments.out / "mnist" / "training", Path(folder))

@@ -399,7 +399,7 @@ def test_a_hundred_thousand_tags_are_listed_in_short(tmp_path: Path) -> None:
     tags = [f"layer{number}/x" for number in rng.permutation(100_000)]
 
     class Many:
-        name, problems, last_wall_time, revision = "many", (), 5.0, 1
+        name, problems, last_wall_time, revision, edition = "many", (), 5.0, 1, 1
 
         def extents(self) -> list[Any]:
             return [("scalar", tag, listing.Extent(*rows.values())) for tag in tags]
