@@ -35,7 +35,7 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
-	.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
+	.venv/bin/pytest -n 2 --durations=15 --dist loadfile $(ARGS)
 
 test-network: .venv/ready  ## fetch weights and data sets from their sources of today (90 MB)
 	.venv/bin/pytest -m network

@@ -20,6 +20,7 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    "--disable-gpu-rasterization",  # which Debian asks for even where the GPU is emulated
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
