@@ -297,6 +297,7 @@ def test_a_browser_that_is_offline_keeps_its_page_and_comes_back(page: Page, tmp
         open_view(page, server, "#/scalars")
         status = page.get_by_test_id("status")
         expect(status).to_contain_text("updated")
+        expect(page.get_by_label("Curve loss", exact=True)).to_be_visible()
         page.context.set_offline(True)
         server.stop()  # an open stream of events outlives the switch
         expect(status).not_to_contain_text("updated")
