@@ -185,12 +185,15 @@ def test_a_run_of_which_nothing_comes_leaves_the_others(page: Page, tmp_path: Pa
     for name in ("good", "bad"):
         with SummaryWriter(tmp_path / name) as writer:
             writer.add_scalar("loss", 1.0, 1)
+            writer.add_histogram("weights", np.arange(50.0), 1)
     page.route("**/api/series?run=bad*", lambda route: route.fulfill(status=200, body="no numbers"))
     with serve(tmp_path, port=0) as server:
         open_view(page, server, "#/scalars")
         card = page.get_by_label("Curve loss", exact=True)
         expect(card.locator("canvas")).to_be_visible()
         expect(card).to_contain_text("1 of 2 series could not be had")
+        go(page, "#/histograms?mode=compare")
+        expect(page.get_by_role("article")).to_contain_text("1 of 2 could not be had")
         page.goto("about:blank")
 
 

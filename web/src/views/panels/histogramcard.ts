@@ -68,6 +68,8 @@ export class HistogramCard implements LazyCard {
   #look: Look | undefined;
   #drawn = "";
   #described = "";
+  /** Why some of the runs are not drawn. */
+  #refused = "";
   #read: Place | null = null;
   #frame = 0;
   #used = false;
@@ -120,6 +122,9 @@ export class HistogramCard implements LazyCard {
       one.status === "fulfilled" ? [{ run: this.runs[k], data: one.value }] : [],
     );
     if (refused && !this.#data.length) throw refused.reason;
+    this.#refused = refused
+      ? ` · ${loaded.length - this.#data.length} of ${loaded.length} could not be had: ${messageOf(refused.reason)}`
+      : "";
     this.draw();
     this.host.loaded();
   }
@@ -200,7 +205,7 @@ export class HistogramCard implements LazyCard {
     if (!line) return put(this.#note, "nothing logged");
     const one = this.#lines.length === 1;
     put(this.#numbers, ...(one ? this.#chosenNumbers(line, options.step) : [this.#comparison()]));
-    const key = `${this.#drawn} ${this.#lines.map(({ marks }) => marks.join("")).join()}`;
+    const key = `${this.#drawn} ${this.#lines.map(({ marks }) => marks.join("")).join()}${this.#refused}`;
     if (key === this.#described) return;
     this.#described = key;
     put(
@@ -208,6 +213,7 @@ export class HistogramCard implements LazyCard {
       ...(one
         ? [dot(line.colour), h("span", { title: line.run }, line.run)]
         : [plural(this.#lines.length, "run")]),
+      this.#refused,
     );
     put(
       this.#flags,
