@@ -233,8 +233,8 @@ def first_with(mark: str) -> int:
 
 @functools.cache
 def browser_path() -> str:
-    """Return the Chromium that is measured."""
-    path = chromium.find()
+    """Return the Chromium that is measured: its headless shell, where there is one."""
+    path = chromium.find(shell=True)
     if path is None:
         raise SystemExit("no Chromium was found; python scripts/browser.py installs one")
     return path

@@ -54,7 +54,7 @@ def chromium() -> Iterator[Browser]:
 
     import browser as finder
 
-    path = finder.find()
+    path = finder.find(shell=True)
     assert path, "no Chromium was found; scripts/browser.py installs one"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(finder.FLAGS))
