@@ -22,9 +22,12 @@ MODULES = [
     "embed.pca",
     "embed.tsne",
     "inspect.attribution",
+    "inspect.order",
+    "inspect.order_points",
     "inspect.patches",
     "inspect.scores",
     "inspect.volume",
+    "inspect.volume_inputs",
     "nets.crops",
     "nets.methods",
     "nets.occlusion",
@@ -43,7 +46,8 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=lambda page: page.name)
-def test_the_examples_of_the_documents_run(page: Path) -> None:
+def test_the_examples_of_the_documents_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(str(page), module_relative=False, globs={"cs": __import__("convscope")})
     assert tried >= 3
     assert failed == 0

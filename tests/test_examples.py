@@ -159,6 +159,63 @@ def test_figure_2_of_the_real_network(real_data: Path, tmp_path: Path, capsys: p
     assert "recomputed activations equal those recorded" in said
 
 
+COLOURS = {"blue": (0, 0, 1), "green": (0, 1, 0), "red": (1, 0, 0), "yellow": (1, 1, 0)}
+BY_COLOUR = """
+import torch
+from torch import nn
+def build():
+    torch.manual_seed(0)
+    first, last = nn.Conv2d(3, 6, 3, padding=1), nn.Linear(6, 4)
+    with torch.no_grad():  # how much of each colour there is, and the class of that colour
+        first.weight[:4] = torch.tensor([[-1, -1, 1], [-1, 1, -1], [1, -1, -1], [.7, .7, -1]]).view(4, 3, 1, 1) / 9
+        last.weight.copy_(torch.eye(4, 6) * 12 - 3)
+    return nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+"""
+
+
+def test_the_study_of_cnn_vis_frames_classes_right_and_wrong_on_one_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "by_colour.py").write_text(BY_COLOUR)
+    monkeypatch.syspath_prepend(tmp_path)
+    random = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        others = [colour] if name == "green" else [colour, COLOURS["blue" if name == "red" else "red"]]
+        for number, shown in enumerate(others):  # but for green, one of each class looks like another
+            noise = random.integers(60, 100, (40, 40, 3)) + np.array(shown) * 120
+            Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "pictures" / name / f"{number}.png")
+    roles = ["--reference", "yellow", "--inspected", "red", "--similar", "green", "--dissimilar", "blue"]
+    options = ["--images", str(tmp_path / "pictures"), "--network", "by_colour:build", "--parts", "1", "--points", "3"]
+    example("cnn_vis").main([*options, *roles, "--run", str(tmp_path / "run")])
+    said = capsys.readouterr().out
+    assert "red, taken for blue: red/1.png, whole picture" in said
+    assert "none of them is wrong: no such frame" in said, "of green"
+    assert "7 frames of 6 filters" in said
+    run = cs.Run(tmp_path / "run")
+    assert {kind: len(tags) for kind, tags in run.tags().items()} == {
+        "architecture": 1,
+        "weight_gradients": 1,
+        "importance": 1,
+        "ablation": 1,
+        "volume": 7,
+    }
+    records = [run.record(entry) for entry in run.entries("volume")]
+    assert [record.meta["frame"]["name"] for record in records][:3] == [
+        "yellow, right",
+        "yellow, taken for red",
+        "red, right",
+    ]
+    gradients = run.record(run.entries("weight_gradients")[0]).arrays()["gradient"]
+    volumes = np.stack([record.arrays()["volume"] for record in records])
+    np.testing.assert_allclose(volumes, gradients.sum(2), rtol=1e-6)
+    assert volumes.min() < 0 < volumes.max(), "signed, where the old ones were binary"
+    assert len(np.unique(volumes)) > 50
+    assert {record.meta["scaling"]["by"] for record in records} == {"symmetric"}
+    orders = [record.arrays()["order"].tolist() for record in records]
+    assert all(order == orders[0] for order in orders), "one order for all frames"
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_every_example_explains_itself_and_is_listed(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = example(script.stem)

@@ -30,7 +30,17 @@ MAY_IMPORT = {
     "compat": BASE | {"formats", "recording", "store"},
 }
 EVERYTHING = {*MAY_IMPORT, "jobs", "console", ""}
-TOP = {"jobs": EVERYTHING, "console": set(), "demo": EVERYTHING, "cli": EVERYTHING | {"demo"}, "": EVERYTHING}
+COMMANDS = {"cli_filters", "cli_options", "cli_volume"}
+TOP = {
+    "jobs": EVERYTHING,
+    "console": set(),
+    "demo": EVERYTHING,
+    "cli_options": BASE,
+    "cli_filters": EVERYTHING | {"cli_options"},
+    "cli_volume": EVERYTHING | {"cli_options"},
+    "cli": EVERYTHING | COMMANDS | {"demo"},
+    "": EVERYTHING,
+}
 FRAMEWORKS = {"torch": {"nets", "demo"}, "onnx": {"nets"}, "ray": {"scale"}, "IPython": set(), "tensorboard": set()}
 
 

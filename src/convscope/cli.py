@@ -6,7 +6,6 @@ Errors of ours become one sentence and exit code 2, Ctrl-C becomes exit code 130
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from convscope import __version__
+from convscope.cli_filters import ablate, importance
+from convscope.cli_options import NoOpen, Port, chosen_in, names_in, shape_of, share_the_cores
+from convscope.cli_volume import Header, Shape, convert, record_volume, shown_volumes
 from convscope.console import plain
 from convscope.errors import ConvscopeError, InputError, missing_extra
 
@@ -36,12 +38,11 @@ INTERRUPTED = 130
 INTERRUPTED_WHILE = {
     "demo": "convscope: interrupted; the stages that are done are kept, and the same command goes on with the others",
     "inspect": "convscope: interrupted; the same command goes on where the search was",
+    "importance": "convscope: interrupted; the same command goes on after the pictures that are done",
+    "ablate": "convscope: interrupted; the same command goes on after the pictures that are done",
 }
 out = Console(highlight=False, markup=False)
 err = Console(stderr=True, highlight=False, markup=False)
-
-Port = Annotated[int, typer.Option(help="Port of the viewer; if it is in use, the next free one is taken.")]
-NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")]
 
 
 def _version(asked: bool) -> None:
@@ -100,7 +101,11 @@ def demo(
 @app.command()
 def view(
     logdir: Annotated[
-        str | None, typer.Argument(help="A directory that holds runs, or is one; or its URL. Optional with --model.")
+        list[str] | None,
+        typer.Argument(
+            help="A directory that holds runs, or is one; or its URL. Optional with --model. Or files of volumes: "
+            ".vox, .nrrd, .nhdr, .vti, .npy, .npz, .zarr; several are frames.",
+        ),
     ] = None,
     port: Port = 6007,
     host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 asks for a token.")] = "127.0.0.1",
@@ -114,8 +119,13 @@ def view(
     labels: Annotated[
         Path | None, typer.Option(help="A file with the names of its classes, one a line (synset_words.txt).")
     ] = None,
+    shape: Shape = "",
+    hd: Header = "columns-first",
 ) -> None:
-    """Show runs in the browser, and follow them as they grow; with --model also what a network makes of a picture."""
+    """Show runs in the browser, and follow them as they grow; with --model also what a network makes of a picture.
+
+    Volumes of other programs are shown in 3-D, for as long as the command runs.
+    """
     import webbrowser
 
     from convscope.view import serve
@@ -123,16 +133,21 @@ def view(
     if not model and (weights, device, input_shape, labels) != (None, "cpu", "", None):
         raise InputError("--weights, --device, --input-shape and --labels say more of a network; name it with --model")
     live = attached(model, weights, device, input_shape, labels) if model else None
-    with serve(logdir, host=host, port=port, live=live) as server:
+    with (
+        shown_volumes(logdir or [], shape, hd) as (runs, page, said),
+        serve(runs, host=host, port=port, live=live) as server,
+    ):
+        for line in said:
+            out.print(plain(line), soft_wrap=True)
         if port not in (0, server.port):
             out.print(f"port {port} is in use; taking {server.port}")
-        out.print(f"viewer: {server.url}   (Ctrl-C ends it)")
+        out.print(f"viewer: {server.url}{page}   (Ctrl-C ends it)")
         if server.waiting:
             out.print(plain(server.waiting), soft_wrap=True)
         if live is not None:
             out.print(plain(f"{live.name} looks at every picture that is dropped into the page"), soft_wrap=True)
         if not no_open:
-            webbrowser.open(server.url)
+            webbrowser.open(server.url + page)
         server.wait()
 
 
@@ -229,34 +244,9 @@ def inspect(
         out.print(plain(line), soft_wrap=True)
 
 
-def names_in(text: str) -> list[str]:
-    """Return the names in a text that separates them by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def chosen_in(text: str) -> list[str] | None:
-    """Return the names in a text, ``None`` for an empty one: all there are.
-
-    Raises
-    ------
-    InputError
-        If it is of commas and blanks only: whoever writes that does not mean all.
-    """
-    names = names_in(text)
-    if text and not names:
-        raise InputError(f"no name in {text!r}; separate names by commas, or leave the option out")
-    return names or None
-
-
-def shape_of(text: str) -> tuple[int, int, int] | None:
-    """Return the shape in ``3,224,224``; nothing for an empty text."""
-    if not text:
-        return None
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-        raise InputError(f"an input shape is three whole numbers, as in 3,224,224; got {text!r}")
-    channels, height, width = (int(part) for part in parts)
-    return channels, height, width
+app.command()(importance)
+app.command()(ablate)
+app.command(name="volume")(record_volume)
 
 
 @app.command(name="ls")
@@ -358,6 +348,9 @@ def export_page(
     out.print(plain(f"written; open it with a browser: {output}"), soft_wrap=True)
 
 
+app.command(name="convert")(convert)
+
+
 @app.command()
 def doctor(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
@@ -385,15 +378,6 @@ def doctor(
         report = examine(repair_to)
     if not report.healthy:
         raise typer.Exit(1)
-
-
-def share_the_cores() -> None:
-    """Let torch's threads sleep while they wait; has to come before torch is imported.
-
-    Spinning threads are a few percent faster on an idle machine, and five times slower on one whose cores are shared:
-    with the viewer and its browser beside the training, they are.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main() -> None:

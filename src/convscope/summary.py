@@ -111,12 +111,37 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind("embedding", "record", "embedding", {"label": "(N,) int32", "index": "(N,) int64"}, ("thumbnail",)),
         Kind("projection", "record", "embedding", {"points": "(N, 2) or (N, 3) float32"}),
         Kind(
+            "weight_gradients",
+            "record",
+            "gradients",
+            {
+                "gradient": "(G, O, I, kh, kw) float32",
+                "sum": "(G, O, kh, kw) float32",
+                "norm": "(G, O) float32",
+            },
+            ("input",),
+        ),
+        Kind("importance", "record", "importance", {"importance": "(M, G, O) float32"}),
+        Kind(
+            "ablation",
+            "record",
+            "ablation",
+            {
+                "order": "(Q, C) int32",
+                "removed": "(P,) int32",
+                "accuracy": "(Q, P) float64",
+                "class_accuracy": "(Q, P, K) float64",
+                "loss": "(Q, P) float64",
+                "support": "(K,) int64",
+            },
+        ),
+        Kind(
             "volume",
             "record",
             "volume",
             {
                 "volume": "(C, H, W) float32",
-                "voxels": "(C, H, W) uint8",
+                "voxels": "(C, H, W) uint8 or float16",
                 "scale": "(C, 2) float32",
                 "order": "(C,) int32",
             },

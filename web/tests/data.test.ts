@@ -6,7 +6,7 @@ import { scaleToFit } from "../src/lib/frames";
 import { bucketsOf, resample } from "../src/lib/histogram";
 import { GrowingSeries } from "../src/lib/series";
 import { gridShape, visibleCells } from "../src/lib/virtual";
-import { arrange, contrast, shrink, valueAt } from "../src/lib/voxels";
+import { arrange, countBytes, quantiles, shrink, valueAt } from "../src/lib/voxels";
 import type { RunInfo } from "../src/source/source";
 
 const record = (id: string, step: number, tag = "conv1", kind = "topk") => ({
@@ -135,14 +135,16 @@ describe("volumes", () => {
   });
 
   it("reorders, on the layer's scale or on each channel's own", () => {
-    expect([...arrange(volume, [1, 0], 4).data]).toEqual([0, 255, 0, 64]);
-    expect([...arrange(volume, [1, 0], 2).data]).toEqual([0, 255, 0, 128]);
-    expect([...arrange(volume, [1, 0], null).data]).toEqual([0, 255, 0, 255]);
+    const upTo = (high: number, own = false) => ({ own, scale: { low: 0, high, signed: false } });
+    expect([...arrange(volume, [1, 0], upTo(4)).data]).toEqual([0, 255, 0, 64]);
+    expect([...arrange(volume, [1, 0], upTo(2)).data]).toEqual([0, 255, 0, 128]);
+    expect([...arrange(volume, [1, 0], upTo(4, true)).data]).toEqual([0, 255, 0, 255]);
   });
 
   it("finds the value below which a share of the voxels lies", () => {
-    expect(contrast(volume, 1)).toBeCloseTo(4, 2);
-    expect(contrast(volume, 0.75)).toBeCloseTo(1, 2);
+    const [all, most] = quantiles(volume, countBytes(volume), [1, 0.75]);
+    expect(all).toBeCloseTo(4, 2);
+    expect(most).toBeCloseTo(1, 2);
   });
 
   it("shrinks to a limit and keeps the strongest voxels", () => {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from convscope.arrays import as_numpy
 from convscope.errors import InputError
-from convscope.inspect.order import find_order
+from convscope.inspect.order import check_name, order_maps
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.summary import Summary
 
@@ -107,7 +107,7 @@ class FeatureMaps:
         if self.input_size is None and self.picture is not None:
             object.__setattr__(self, "input_size", self.picture.shape[:2])
         for name in self.orders:
-            find_order(name)
+            check_name(name)
 
     @cached_property
     def not_finite(self) -> npt.NDArray[np.int32]:
@@ -198,7 +198,7 @@ class FeatureMaps:
     def _orders(self) -> dict[str, npt.NDArray[np.int32]]:
         if self.maps[0].size == 1:
             return {}
-        return {f"order_{name}": find_order(name)(self._plain).astype(np.int32) for name in self.orders}
+        return {f"order_{name}": order_maps(self._plain, name).permutation for name in self.orders}
 
     @cached_property
     def _ends(self) -> Floats:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from convscope.embed import Projection
+from convscope.errors import InputError
 from convscope.inspect.filters import Filters, examine_filters
 from convscope.inspect.health import Thresholds
+from convscope.inspect.order import Order
 from convscope.inspect.topk import TopK
 from convscope.inspect.volume import Volume
 from convscope.nets.data import ImageSet
@@ -105,25 +107,84 @@ def record_embedding(
 
 
 def record_volumes(
-    model: Model, images: ImageSet, writer: SummaryWriter, *, layer: str, numbers: Sequence[int], order: str = "index"
+    model: Model,
+    images: ImageSet,
+    writer: SummaryWriter,
+    *,
+    layer: str | Sequence[str],
+    numbers: Sequence[int],
+    order: str | Order = "index",
+    order_of: int | None = None,
+    step: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> None:
-    """Write the stacked feature maps of one layer for some pictures, one record a picture."""
-    for number in numbers:
-        maps = model.activations(images.images(number, number + 1), layer)[0]
-        label = -1 if images.labels is None else int(images.labels[number])
-        known = images.label_names[label] if 0 <= label < len(images.label_names) else ""
-        name = picture_name(images, number)
-        volume = Volume(
-            maps,
-            order=order,
-            layer=layer,
+    """Write the stacked feature maps of layers for some pictures, one record a layer and picture.
+
+    Parameters
+    ----------
+    model, images, writer
+        The network, its pictures, and where the records go.
+    layer
+        The name of a layer, or of several.
+    numbers
+        Which pictures.
+    order
+        How the channels are stacked: the name of an order, or one that was found before.
+    order_of
+        The picture whose order is applied to all pictures; by default each has its own.
+    step
+        The training step.
+    progress
+        Called with (pictures done, pictures in all).
+    **options
+        More of what :class:`~convscope.inspect.volume.Volume` takes: ``orders``, ``rows``, ``scale``, ``percentiles``,
+        ``wire`` …
+
+    Raises
+    ------
+    NotFoundError
+        If a layer or an order is not there.
+    InputError
+        If a picture's number is not in the set, or an option makes no sense.
+    """
+    names = [model.layer(name).name for name in ([layer] if isinstance(layer, str) else layer)]
+    if wrong := [number for number in (*numbers, order_of or 0) if not 0 <= number < len(images)]:
+        raise InputError(f"no picture {wrong[0]} in {images.name!r}; it has 0..{len(images) - 1}")
+    if isinstance(order, str) and order_of is not None:
+        found = picture_volumes(model, images, order_of, names)
+        by_layer: Mapping[str, str | Order] = {name: found[name].ordered(order) for name in names}
+    else:
+        by_layer = dict.fromkeys(names, order)
+    for done, number in enumerate(numbers, 1):
+        for name, volume in picture_volumes(model, images, number, names, **options).items():
+            writer.add(volume.apply(by_layer[name]), f"{name}/{picture_name(images, number)}", step)
+        if progress:
+            progress(done, len(numbers))
+    writer.flush()
+
+
+def picture_volumes(
+    model: Model, images: ImageSet, number: int, layers: Sequence[str], *, tap: str = "before", **options: Any
+) -> dict[str, Volume]:
+    """Return the feature maps of some layers for one picture as volumes, in one forward pass."""
+    found = model.activations(images.images(number, number + 1), list(layers), tap=tap)
+    label = -1 if images.labels is None else int(images.labels[number])
+    known = images.label_names[label] if 0 <= label < len(images.label_names) else ""
+    return {
+        name: Volume(
+            found[name][0],
+            source="activations",
+            layer=name,
             network=model.name,
             picture=images.display(number),
-            image={"index": number, "name": name, "label": known},
+            image={"index": number, "name": picture_name(images, number), "label": known},
+            receptive_field=model.layer(name).receptive_field,
             meta={"preprocessing": images.preprocessing.to_json()},
+            **options,
         )
-        writer.add(volume, f"{layer}/{name}")
-    writer.flush()
+        for name in layers
+    }
 
 
 def picture_name(images: ImageSet, number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,22 +22,43 @@ MARK: Final = ".inspect.json"
 class Work:
     """A run that is being written: what it was begun with, and which stages are done, so that a second call can go on.
 
-    A run that another call has begun, or that is finished, is left alone.
+    A run that another call has begun, or that is finished, is left alone; what adds to a run says which records, and
+    is refused only where these are there.
+
+    Parameters
+    ----------
+    out
+        The run directory.
+    about
+        What determines the result; a call that was begun with another is not gone on with.
+    mark
+        The file that says what was begun; each job that adds to a run has one of its own.
+    adding
+        Kind and tag of the records that are added to a run that may be there; ``None`` for a run of its own.
     """
 
-    def __init__(self, out: Path, about: dict[str, object]) -> None:
-        self._mark = out / MARK
+    def __init__(
+        self, out: Path, about: dict[str, object], mark: str = MARK, adding: Collection[tuple[str, str]] | None = None
+    ) -> None:
+        self._mark = out / mark
         self._about = json.loads(json.dumps(about))
         self._done: list[str] = []
         if (found := self._read()) is not None and found.get("about") == self._about:
             self._done = list(found["done"])
             return
-        if out.is_dir() and (self._mark.exists() or Run(out).tags()):
+        if out.is_dir() and (self._mark.exists() or self._taken(out, adding)):
             begun = " that was begun with other settings, weights or pictures" if found else ""
-            raise InputError(f"{out} already holds a run{begun}; remove it or choose another folder with -o")
+            holds = "a run" if adding is None else " and ".join(f"{kind} of {tag}" for kind, tag in adding)
+            raise InputError(f"{out} already holds {holds}{begun}; remove it or choose another folder with -o")
         with SummaryWriter(out):  # says what is wrong with the folder, if anything is
             pass
         self._write()
+
+    @staticmethod
+    def _taken(out: Path, adding: Collection[tuple[str, str]] | None) -> bool:
+        if adding is None:
+            return bool(Run(out).tags())
+        return any((entry.kind, entry.tag) in adding for entry in Run(out).entries())
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -47,7 +68,7 @@ class Work:
         return found if isinstance(found, dict) and isinstance(found.get("done"), list) else None
 
     def _write(self) -> None:
-        draft = self._mark.with_name(f"{MARK}.new")
+        draft = self._mark.with_name(f"{self._mark.name}.new")
         try:
             draft.write_text(json.dumps({"about": self._about, "done": self._done}, indent=1))
             draft.replace(self._mark)
@@ -63,10 +84,10 @@ class Work:
             self._done.append(name)
             self._write()
 
-    def done(self) -> None:
+    def done(self, checkpoint: str = CHECKPOINT) -> None:
         """Leave nothing behind but the run; the mark goes last, so that a call that is killed here can go on."""
         out = self._mark.parent
-        for left in (*out.glob(f".{CHECKPOINT}.*"), out / CHECKPOINT, out / f"{MARK}.new", self._mark):
+        for left in (*out.glob(f".{checkpoint}.*"), out / checkpoint, out / f"{self._mark.name}.new", self._mark):
             left.unlink(missing_ok=True)  # the drafts are of calls that were killed while they wrote
 
 

@@ -36,7 +36,7 @@ class FunctionCall:
         return self.args[place] if len(self.args) > place else self.options.get(name)
 
 
-See = Callable[[Call, "nn.Module | FunctionCall", Any], None]
+See = Callable[[Call, "nn.Module | FunctionCall", Any], Tensor | None]
 
 
 def forward(network: nn.Module, images: Tensor) -> Any:
@@ -51,18 +51,20 @@ def forward(network: nn.Module, images: Tensor) -> Any:
 def observed(network: nn.Module, names: set[str] | None, see: See, *, functions: bool = False) -> Iterator[None]:
     """Call ``see(call, module, output)`` whenever one of the named modules (``None``: any) has produced its output.
 
+    A tensor that ``see`` returns takes the place of the output; what it returns mostly is ``None``.
+
     With ``functions`` also ``see(call, FunctionCall, output)`` for the functions that are layers. It costs some
     microseconds a call, so it is asked for only where a function's output is wanted.
     """
     calls: dict[str, int] = {}
     mode = _Functions(network, names, see) if functions else None
 
-    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def after(module: nn.Module, _: Any, output: Any) -> None:
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
+        def after(module: nn.Module, _: Any, output: Any) -> Tensor | None:
             calls[name] = calls.get(name, 0) + 1
             output = _first(output) if is_layer(module) else output  # an LSTM's state, a maximum's places
             with mode.resting() if mode else nullcontext():  # what the observer does is not the network's doing
-                see((name, calls[name]), module, output)
+                return see((name, calls[name]), module, output)
 
         return after
 
@@ -129,16 +131,18 @@ class _Functions(TorchFunctionMode):
         module = self._running[-1] if self._running else ""
         if self._resting or module is None or not isinstance(_first(result), Tensor):
             return result
+        replaced = None
         if function := function_name(func):
-            self._take(module, FunctionCall(function, tuple(args), options), _first(result))
-        return result
+            replaced = self._take(module, FunctionCall(function, tuple(args), options), _first(result))
+        return result if replaced is None else replaced
 
-    def _take(self, module: str, function: FunctionCall, result: Tensor) -> None:
+    def _take(self, module: str, function: FunctionCall, result: Tensor) -> Tensor | None:
         name = f"{module}.{function.function}" if module else function.function
         name = f"{name}()" if name in self._modules else name
         count = self._calls[name] = self._calls.get(name, 0) + 1
         if self._names is None or name in self._names:
-            self._see((name, count), function, result)
+            return self._see((name, count), function, result)
+        return None
 
 
 def _first(result: Any) -> Any:

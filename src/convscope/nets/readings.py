@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from convscope.nets.called import Call, Called, chosen_output, fingerprint_of
 from convscope.nets.data import ImageSet
 from convscope.nets.find import does_not_go_through, find_input_shape, find_network, move
 from convscope.nets.frozen import frozen
+from convscope.nets.images import image_set
 from convscope.nets.observe import ROOT, Reached, forward, observed
 from convscope.nets.preprocessing import Preprocessing
 from convscope.nets.seen import of_one
@@ -216,6 +218,17 @@ class Readings:
                 parts.append(tensor[:count].float().cpu().numpy())
         return np.concatenate(parts)
 
+    @property
+    def fingerprint(self) -> str:
+        """What the names and the values of the network's weights hash to."""
+        digest = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            if not isinstance(tensor, torch.Tensor):  # what a module keeps beside its weights
+                continue
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(np.ascontiguousarray(as_numpy(tensor)).tobytes())
+        return digest.hexdigest()
+
     @staticmethod
     def _check_count(what: str, shape: Sequence[int], images: int) -> None:
         """Raise an error for what is not one result for each image."""
@@ -235,6 +248,19 @@ class Readings:
     @property
     def _images_at_once(self) -> int:
         return max(1, _PIXELS_AT_ONCE // (self.input_shape[1] * self.input_shape[2]))
+
+    def _images(self, images: Any) -> ImageSet:
+        """Return what a user calls images as a set of images that fit the network."""
+        dataset = image_set(images, self.preprocessing)
+        if not len(dataset):
+            raise InputError(f"the data set {dataset.name!r} is empty; give at least one image")
+        shape = dataset.images(0, 1).shape[1:]
+        if shape != tuple(self.input_shape):
+            ours, theirs = listed(self.input_shape), listed(shape)
+            raise InputError(
+                f"{self.name} takes images ({ours}), those of {dataset.name!r} are ({theirs}); preprocess them to fit"
+            )
+        return dataset
 
     def _input(self, images: Any) -> npt.NDArray[Any]:
         """Return images as the network's input, ``(N, C, H, W)``."""

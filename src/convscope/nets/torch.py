@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convscope.arrays import as_numpy
 from convscope.embed import Embedding
 from convscope.errors import InputError, missing_extra
 from convscope.inspect.attribution import Attribution, Finished, Projections, Rule, RuleReport
@@ -19,7 +17,6 @@ from convscope.inspect.topk import TopK
 from convscope.inspect.topk_state import ChannelTopK
 from convscope.nets.data import ImageSet
 from convscope.nets.embedding import embed
-from convscope.nets.images import image_set
 from convscope.scale.local import run_pass
 from convscope.scale.plan import Plan
 
@@ -31,13 +28,13 @@ except ModuleNotFoundError as error:
 from convscope.nets import backward, projecting, search
 from convscope.nets.batches import even_batches
 from convscope.nets.engines import check_asked, computing_with, engine, settings
+from convscope.nets.measured import Measured
 from convscope.nets.methods import go_back
-from convscope.nets.readings import Readings, listed
 from convscope.nets.rules import find_rule
 from convscope.nets.trace import Tap
 
 
-class Model(Readings):
+class Model(Measured):
     """A network that can be looked into; it is never changed, and nothing stays attached to it.
 
     >>> model = Model("mnist")
@@ -195,17 +192,6 @@ class Model(Readings):
             **settings(),
             "threads": threads,
         }
-
-    @property
-    def fingerprint(self) -> str:
-        """What the names and the values of the network's weights hash to."""
-        digest = hashlib.sha256()
-        for name, tensor in self.network.state_dict().items():
-            if not isinstance(tensor, torch.Tensor):  # what a module keeps beside its weights
-                continue
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(np.ascontiguousarray(as_numpy(tensor)).tobytes())
-        return digest.hexdigest()
 
     def attribute(
         self,
@@ -384,16 +370,3 @@ class Model(Readings):
         if asked.method != "backward":
             signal, activation, report = go_back(self._called, pixels, tap, origins, asked, lrn)
         return signal[0].float().cpu().numpy(), float(activation[0]), report
-
-    def _images(self, images: Any) -> ImageSet:
-        """Return what a user calls images as a set of images that fit the network."""
-        dataset = image_set(images, self.preprocessing)
-        if not len(dataset):
-            raise InputError(f"the data set {dataset.name!r} is empty; give at least one image")
-        shape = dataset.images(0, 1).shape[1:]
-        if shape != tuple(self.input_shape):
-            ours, theirs = listed(self.input_shape), listed(shape)
-            raise InputError(
-                f"{self.name} takes images ({ours}), those of {dataset.name!r} are ({theirs}); preprocess them to fit"
-            )
-        return dataset

@@ -33,7 +33,7 @@ The mean, the maximum and the like stay: the pages of the network and of the lay
 _RULED: Final = ("projection_scale", "proof")
 _RANGE: Final = re.compile(r"(\d{1,7})(?:-(\d{1,7}))?", re.ASCII)
 _MOST_CHANNELS: Final = 1 << 20
-_OF_LAYERS: Final = frozenset({"topk", "filters", "maps", "volume"})
+_OF_LAYERS: Final = frozenset({"topk", "filters", "maps", "volume", "weight_gradients", "importance", "ablation"})
 
 
 PACKED: Final = frozenset({"scalar", "histogram", "image"})

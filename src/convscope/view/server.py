@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
 from convscope.view.listing import to_json
 from convscope.view.live import LiveSource
+from convscope.view.packed import accepts_gzip, gzipped
 from convscope.view.ranges import part_of
 from convscope.view.source import PICTURE_TYPES, Source
 from convscope.view.upload import RefusedError, live_routes, refuse_request
@@ -122,7 +123,8 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
     def arrays(request: Request) -> Response:
         names = [name for name in ask(request, "names").split(",") if name]
         rows = row_range(request)
-        return binary(source.arrays(ask(request, "run"), ask(request, "id"), names, rows), keep(request))
+        content = source.arrays(ask(request, "run"), ask(request, "id"), names, rows)
+        return packed_binary(content, request, keep(request))
 
     def picture(request: Request) -> Response:
         file = ask(request, "file")
@@ -239,6 +241,13 @@ def row_range(request: Request) -> slice | None:
 def binary(content: bytes, headers: dict[str, str] | None = None) -> Response:
     """Return safetensors bytes."""
     return Response(content, media_type="application/x-safetensors", headers=headers or FRESH)
+
+
+def packed_binary(content: bytes, request: Request, headers: dict[str, str]) -> Response:
+    """Return safetensors bytes, compressed where the client takes that and it pays."""
+    packed = gzipped(content) if accepts_gzip(request.headers.get("accept-encoding", "")) else None
+    told = {"content-encoding": "gzip"} if packed else {}
+    return binary(packed or content, {**headers, **told, "vary": "accept-encoding"})
 
 
 def plain_json(content: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -9,11 +9,20 @@ interface Pose {
   readonly pitch: number;
 }
 
+/** Where one stands; angles in radians, lengths in units of the scene. */
+export interface CameraView {
+  readonly yaw: number;
+  readonly pitch: number;
+  readonly distance: number;
+  readonly target: readonly [number, number, number];
+}
+
 const FOV = 40;
 const FLY_MS = 450;
 const TURN = 0.007;
 const KEY_TURN = 0.12;
 const PITCH_LIMIT = 1.55;
+const [NEAREST, FARTHEST] = [0.05, 20];
 
 export class Orbit {
   readonly camera = new PerspectiveCamera(FOV, 1, 0.01, 60);
@@ -58,6 +67,23 @@ export class Orbit {
 
   get distance(): number {
     return this.#pose.distance;
+  }
+
+  /** Where one stands, as an address keeps it; set at once, telling nobody. */
+  get view(): CameraView {
+    const { target, distance, yaw, pitch } = this.#pose;
+    return { yaw, pitch, distance, target: [target.x, target.y, target.z] };
+  }
+
+  set view({ yaw, pitch, distance, target }: CameraView) {
+    cancelAnimationFrame(this.#frame);
+    this.#pose = {
+      yaw,
+      pitch: Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, pitch)),
+      distance: Math.max(NEAREST, Math.min(FARTHEST, distance)),
+      target: new Vector3(...target),
+    };
+    this.#place();
   }
 
   resize(width: number, height: number): void {
@@ -188,7 +214,7 @@ export class Orbit {
   }
 
   #zoom(factor: number, moving: boolean): void {
-    const distance = Math.max(0.05, Math.min(20, this.#pose.distance * factor));
+    const distance = Math.max(NEAREST, Math.min(FARTHEST, this.#pose.distance * factor));
     this.#set({ ...this.#pose, distance }, moving);
   }
 

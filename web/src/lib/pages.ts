@@ -11,7 +11,22 @@ export interface PageGroup {
 const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ["Training", ["scalars", "histograms", "hparams", "text"]],
   ["Results", ["images", "audio", "mesh", "curves", "confusion"]],
-  ["Network", ["network", "graph", "filters", "maps", "layer", "audit", "embedding", "volume"]],
+  [
+    "Network",
+    [
+      "network",
+      "graph",
+      "filters",
+      "maps",
+      "layer",
+      "audit",
+      "embedding",
+      "gradients",
+      "importance",
+      "ablation",
+      "volume",
+    ],
+  ],
 ];
 const OTHER = "More";
 
@@ -32,6 +47,9 @@ const LETTERS: Readonly<Record<string, string>> = {
   layer: "l",
   audit: "d",
   embedding: "e",
+  gradients: "w",
+  importance: "k",
+  ablation: "b",
   volume: "v",
 };
 

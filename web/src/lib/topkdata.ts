@@ -80,7 +80,7 @@ export const textList = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.map(String) : [];
 
 const isNumber = (value: Json): boolean => typeof value === "number";
-const objectOf = (value: Json | undefined): Readonly<Record<string, Json>> =>
+export const objectOf = (value: Json | undefined): Readonly<Record<string, Json>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Readonly<Record<string, Json>>)
     : {};

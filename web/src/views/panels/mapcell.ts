@@ -11,16 +11,15 @@ export interface MapActions {
   readonly read: (channel: number, row: number, column: number, value: number) => void;
 }
 
-/** The map at `place` of the stack, drawn `size` = (width, height) CSS pixels large. */
+/** The map of a channel, at `place` of the stack, drawn `size` = (width, height) CSS pixels large. */
 export function mapCell(
   data: VolumeData,
   voxels: Voxels,
-  place: number,
+  [place, channel]: readonly [place: number, channel: number],
   colours: Uint8Array,
   size: readonly [number, number],
   { see, read }: MapActions,
 ): HTMLElement {
-  const channel = data.order[place];
   const high = number(data.volume.scale[2 * channel + 1], 3);
   const { width, height } = voxels;
   const canvas = h("canvas", { width, height, role: "img", "aria-label": `feature map ${channel}` });

@@ -137,7 +137,7 @@ export class MapDetail {
     put(
       this.#reading,
       h("b", {}, number(value, 6)),
-      ` at row ${row}, column ${column}. ${seen(data, row, column)}`,
+      ` at row ${row}, column ${column}. ${seenText(data, row, column)}`,
     );
     this.on.look(row, column);
   }
@@ -178,8 +178,11 @@ export class MapDetail {
 }
 
 /** What of the picture a position sees, in words. */
-function seen(data: MapsData, row: number, column: number): string {
-  const { field, inputSize } = data;
+export function seenText(
+  { field, inputSize }: Pick<MapsData, "field" | "inputSize">,
+  row: number,
+  column: number,
+): string {
   if (field.reason) return `It sees the whole picture: ${field.reason}.`;
   if (field.size.length < 2) return "What it sees is not recorded.";
   const whole = fieldBox(field, [row, column], inputSize);

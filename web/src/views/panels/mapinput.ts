@@ -30,7 +30,7 @@ export class MapInput {
   ) {}
 
   /** Show the picture of a record. */
-  open({ record, inputSize }: MapsData, run: string): void {
+  open({ record, inputSize }: Pick<MapsData, "record" | "inputSize">, run: string): void {
     this.#size = inputSize;
     const sheet = record.pictures.input;
     const [height, width] = sheet?.tile ?? inputSize;

@@ -1,110 +1,141 @@
-// Beside the volume: the input picture, the chosen channel as a picture, and the value under the pointer.
-import { slider } from "../../lib/controls";
-import { context2d, h, put } from "../../lib/dom";
-import { number } from "../../lib/format";
+// Beside the volume: the chosen voxel, the scale, the opacity curve, the order, the clipping box and saved views.
+import { h, put } from "../../lib/dom";
 import { hiddenTable } from "../../lib/frame";
-import { cellUnder } from "../../lib/pointer";
-import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
+import { orderData, permutationOf } from "../../lib/order";
+import type { Change, Route } from "../../lib/route";
+import type { PictureCache } from "../../lib/sheet";
+import { formatTransfer } from "../../lib/transfer";
 import type { VolumeData } from "../../lib/volumedata";
-import { mapPixels, type Voxels, valueAt } from "../../lib/voxels";
+import { CHANNEL_COLUMNS, channelRows } from "../../lib/volumefiles";
+import { clipOf, clipText, type Position, type VolumeLook } from "../../lib/volumelook";
+import { histogram, type Voxels } from "../../lib/voxels";
 import type { Source } from "../../source/source";
+import { OrderPanel } from "./order";
+import { type Sides, VolumeClip } from "./volumeclip";
+import { VolumeReading } from "./volumereading";
+import { VolumeScale } from "./volumescale";
+import { channelCells } from "./volumetable";
+import { TransferEditor } from "./volumetransfer";
+import { VolumeViews } from "./volumeviews";
+
+const MOST_ROWS = 512;
+
+export interface PanelEvents {
+  readonly set: (change: Change) => void;
+  /** The address of what is seen as a view of that name. */
+  readonly address: (name: string) => string;
+}
+
+export interface PanelShown {
+  readonly data: VolumeData;
+  readonly order: readonly number[];
+  readonly voxels: Voxels;
+  readonly look: VolumeLook;
+  readonly at: Position;
+  readonly route: Route;
+  readonly logdir: string;
+  readonly hash: string;
+  readonly links: readonly (readonly [string, string])[];
+  /** Why the scale is what it is, where a film has fixed it. */
+  readonly fixed: string;
+  /** Whether there is a scene that uses opacity and the clipping box. */
+  readonly scene: boolean;
+}
 
 export class VolumePanel {
-  readonly el = h("aside", { class: "volume-panel", "aria-label": "Channel and input picture" });
-  readonly #slider;
-  readonly #title = h("h3", { class: "num" });
-  readonly #slice = h("canvas", { class: "slice-picture", role: "img" });
-  readonly #input = h("canvas", {
-    class: "input-picture",
-    role: "img",
-    "aria-label": "The network's input picture",
-  });
-  readonly #caption = h("p", { class: "muted" });
-  readonly #reading = h("p", { class: "reading-line num", "data-testid": "reading" });
-  readonly #bar = h("div");
+  readonly reading: VolumeReading;
+  readonly #scale: VolumeScale;
+  readonly #transfer: TransferEditor;
+  readonly #order = new OrderPanel();
+  readonly #clip: VolumeClip;
+  readonly #views: VolumeViews;
   readonly #table = h("div");
-  #data: VolumeData | undefined;
-  #place = 0;
-  #gone = new AbortController();
+  readonly el: HTMLElement;
+  #ordered = "";
+  #binned = "";
+  #bins: Float64Array = new Float64Array(256);
+  #sides: Sides = [1, 1, 1];
+  #signed = false;
 
   constructor(
-    private readonly source: Source,
-    private readonly pictures: PictureCache,
-    see: (place: number) => void,
+    source: Source,
+    pictures: PictureCache,
+    private readonly on: PanelEvents,
   ) {
-    this.#slider = slider("Place", { min: 0, max: 0, step: 1 }, 0, see, (place) => String(place));
-    this.#slice.addEventListener("pointermove", (event) => this.#point(event));
-    put(
-      this.el,
-      h("section", { class: "block" }, this.#title, this.#slider.el, this.#slice, this.#reading, this.#bar),
-      h("section", { class: "block" }, h("h3", {}, "Input"), this.#input, this.#caption),
+    this.reading = new VolumeReading(source, pictures);
+    this.#scale = new VolumeScale(on.set);
+    this.#transfer = new TransferEditor({
+      change: (points) => {
+        const text = formatTransfer(points, this.#signed);
+        on.set({ tf: text === "ramp" ? null : text, threshold: null });
+      },
+      log: (log) => on.set({ log: log ? null : 0 }),
+    });
+    this.#clip = new VolumeClip((box) => on.set({ box: clipText(box, this.#sides) }));
+    this.#views = new VolumeViews({
+      address: on.address,
+      open: (hash) => {
+        location.hash = hash;
+      },
+    });
+    this.el = h(
+      "aside",
+      { class: "volume-panel", "aria-label": "Voxel, scale, opacity, order" },
+      this.reading.el,
+      this.#transfer.el,
+      this.#scale.el,
+      this.#order.el,
+      this.#clip.el,
+      this.#views.el,
       this.#table,
     );
   }
 
-  open(data: VolumeData, run: string): void {
-    this.#data = data;
-    this.#gone.abort();
-    this.#gone = new AbortController();
-    const { signal } = this.#gone;
-    this.#slider.limit({ min: 0, max: data.order.length - 1, step: 1 });
-    put(this.#caption, data.picture);
-    const rows = data.order
-      .slice(0, 512)
-      .map((channel, place) => [
-        place,
-        channel,
-        number(data.volume.scale[2 * channel]),
-        number(data.volume.scale[2 * channel + 1]),
-      ]);
-    put(this.#table, hiddenTable("Feature maps", ["place", "channel", "min", "max"], rows));
-    const sheet = data.record.pictures.input;
-    this.#input.hidden = !sheet;
-    if (!sheet) return;
-    const tile = tileOf(sheet, 0, 0);
-    this.pictures.get(this.source.pictureUrl(run, data.record.id, tile.file)).then(
-      (picture) => {
-        if (signal.aborted) return;
-        this.#input.width = tile.width;
-        this.#input.height = tile.height;
-        drawTile(context2d(this.#input), picture, tile, 0, 0, tile.width, tile.height);
-      },
-      () => put(this.#caption, "The input picture could not be loaded."),
-    );
-  }
-
-  /** Show the map at `place` of the stack, with the bar of its scale. */
-  show(voxels: Voxels, place: number, colours: Uint8Array, bar: HTMLElement): void {
-    if (!this.#data) return;
-    this.#place = place;
-    const channel = this.#data.order[place];
-    this.#slider.set(place);
-    put(this.#title, `Channel ${channel}`);
-    this.#slice.width = voxels.width;
-    this.#slice.height = voxels.height;
-    this.#slice.setAttribute(
-      "aria-label",
-      `feature map of channel ${channel}, largest value ${number(this.#data.volume.scale[2 * channel + 1])}`,
-    );
-    context2d(this.#slice).putImageData(mapPixels(voxels, place, colours), 0, 0);
-    put(this.#bar, bar);
-    if (!this.#reading.textContent) put(this.#reading, "Point at a map to read its values.");
-  }
-
-  read(channel: number, row: number, column: number, value: number): void {
-    put(this.#reading, `channel ${channel}, row ${row}, column ${column}: ${number(value)}`);
+  show(shown: PanelShown): void {
+    const { data, order, voxels, look, at, route, scene } = shown;
+    const channel = order[at.place];
+    this.reading.open(data);
+    this.reading.show([channel, at.row, at.column], at.place, shown.links);
+    this.#scale.show(data, look, channel, route.params.clip, shown.fixed);
+    this.#signed = look.shown.scale.signed;
+    this.#opacity(shown);
+    this.#transfer.el.hidden = this.#clip.el.hidden = !scene;
+    this.#sides = [voxels.channels, voxels.height, voxels.width];
+    this.#clip.show(clipOf(route, this.#sides), this.#sides);
+    this.#views.show(shown.logdir, shown.hash, route.params.name);
+    this.#orders(data, order, route.params.order, channel);
   }
 
   destroy(): void {
-    this.#gone.abort();
+    this.reading.destroy();
+    this.#order.destroy();
   }
 
-  #point(event: PointerEvent): void {
-    const data = this.#data;
-    if (!data) return;
-    const { volume } = data;
-    const [row, column] = cellUnder(event, this.#slice, volume.height, volume.width);
-    const channel = data.order[this.#place];
-    this.read(channel, row, column, valueAt(volume, channel, row, column));
+  /** Stack the channels in another order; the chosen one stays chosen. */
+  #choose(data: VolumeData, name: string, channel: number): void {
+    const orders = orderData(data.record, data.orders, data.maps, name);
+    const place = permutationOf(orders, name).indexOf(channel);
+    this.on.set({ order: name === data.orderName ? null : name, ch: Math.max(0, place) });
+  }
+
+  #opacity({ data, look, route }: PanelShown): void {
+    const { shown, map, transfer } = look;
+    const key = JSON.stringify([data.run, data.record.id, shown]);
+    if (key !== this.#binned) {
+      this.#binned = key;
+      this.#bins = histogram(data.volume, data.counts, shown);
+    }
+    const log = route.params.log !== "0";
+    this.#transfer.show({ points: transfer, scale: shown.scale, own: shown.own, bins: this.#bins, map, log });
+  }
+
+  #orders(data: VolumeData, order: readonly number[], wanted: string | undefined, channel: number): void {
+    const orders = orderData(data.record, data.orders, data.maps, wanted);
+    this.#order.show(orders, (name) => this.#choose(data, name, channel));
+    const key = JSON.stringify([data.run, data.record.id, orders.current]);
+    if (key === this.#ordered) return;
+    this.#ordered = key;
+    const rows = channelRows(data, order.slice(0, MOST_ROWS)).map(channelCells);
+    put(this.#table, hiddenTable("Feature maps", CHANNEL_COLUMNS, rows));
   }
 }
