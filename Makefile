@@ -49,6 +49,9 @@ bench: .venv/ready  ## the paired benchmarks (IMAGES=FOLDER for those that need 
 	$(PYTHON) benchmarks/recording.py
 	$(PYTHON) benchmarks/watch.py
 	$(PYTHON) benchmarks/networks.py
+	$(PYTHON) benchmarks/orders.py
+	$(PYTHON) benchmarks/ablation.py
+	$(PYTHON) benchmarks/volume.py
 ifdef IMAGES
 	$(PYTHON) benchmarks/inspecting.py $(IMAGES)
 	$(PYTHON) benchmarks/projecting.py $(IMAGES) --networks alexnet,vgg16

@@ -54,6 +54,11 @@ PAGES: Final = {
     "audit": "#/audit?run=alexnet",
     "embedding": "#/embedding",
     "volume": "#/volume?run=alexnet",
+    "volume-slices": "#/volume?run=alexnet&show=slices&order=hierarchical",
+    "gradient-volume": "#/volume?run=mnist/filters&tag=conv1/mean+for+3&cam=0.62,0.36,1.9",
+    "gradients": "#/gradients?run=mnist/filters&tag=conv1/means&of=3&with=8",
+    "importance": "#/importance?run=mnist/filters&tag=conv2&measure=taylor&of=4&with=9",
+    "ablation": "#/ablation?run=mnist/filters&tag=conv2",
 }
 TRAINING: Final = {
     "hparams": "#/hparams",

@@ -211,7 +211,8 @@ def test_points_are_even_or_given() -> None:
     assert measuring_points(6, 65).tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert len(measuring_points(1000, 65)) == 65
     assert measuring_points(10, [7, 2]).tolist() == [0, 2, 7]
-    for wrong in (1, [11], [-1]):
+    assert measuring_points(10, np.int64(2)).tolist() == [0, 10]
+    for wrong in (1, [11], [-1], [0.5]):
         with pytest.raises(InputError):
             measuring_points(10, wrong)
 
@@ -224,6 +225,8 @@ def test_points_are_even_or_given() -> None:
         ({"order": {"x": [0, 0, 1, 2, 3, 4]}}, "the order 'x' is not a permutation of the layer's 6 filters"),
         ({"importance": "tailor"}, "did you mean 'taylor'"),
         ({"importance": np.ones(5)}, "one number for each filter"),
+        ({"importance": np.full(6, np.nan)}, "group 0 has no importance of a filter, for it has no images"),
+        ({"seed": -1}, "are counted from 0, got random=1 and seed=-1"),
         ({"layer": "norm"}, "has no filters"),
         ({"dataset": pixels()}, "have no labels, so right and wrong cannot be told apart"),
         ({"dataset": InputImages(pixels(2), labels=[0, 4])}, r"has a class 4, the network tells 0\.\.3 apart"),

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import convscope as cs
-from browser_pages import open_view, until
+from browser_pages import open_view, settled, until
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
@@ -95,6 +95,50 @@ def test_frames_are_played_scrubbed_and_in_the_address(page: Page, server: Runni
     expect(page).to_have_url(re.compile(rf"frame={at}\b"))
     page.get_by_role("link", name="conv2/ant").click()  # another record: not the frame of a series before
     expect(page).not_to_have_url(re.compile("frame="))
+
+
+def fact(page: Page, name: str) -> Locator:
+    return page.locator(".fact").filter(has=page.get_by_text(name, exact=True)).locator("dd")
+
+
+def test_the_header_and_the_notes_are_those_of_the_frame(page: Page, server: RunningServer) -> None:
+    open_view(page, server, f"#/volume?tag=conv1/ant&step=0&{FRONT}&frame=2&order=nope")
+    expect(page.locator(".title-tag")).to_have_text("conv1/cat")
+    expect(fact(page, "values")).to_have_text("0 … 10.2")
+    expect(page.get_by_test_id("player-notes")).to_contain_text("All frames in the order of conv1/ant (index).")
+    page.get_by_label("Over").select_option("layers")
+    page.get_by_label("Frame", exact=True).press("End")
+    expect(page.locator(".title-tag")).to_have_text("conv2/ant")
+    expect(fact(page, "channels × rows × columns")).to_have_text("4 × 16 × 16")
+    page.get_by_role("button", name="Each its own").click()
+    page.get_by_role("group", name="Scale", exact=True).get_by_role("button", name="Each").click()
+    expect(page.get_by_test_id("player-notes")).to_contain_text("Each channel of each frame on its own scale.")
+
+
+def test_a_run_that_grows_goes_on_playing(page: Page, tmp_path: Path) -> None:
+    with cs.SummaryWriter(tmp_path / "net") as writer, serve(tmp_path, port=0) as running:
+        for step in range(2):
+            writer.add(cs.Volume(maps(3.4), layer="conv1", image={"name": "ant"}), "conv1/ant", step)
+        writer.flush()
+        open_view(page, running, "#/volume?speed=8")
+        bar = page.get_by_role("region", name="Animation")
+        bar.get_by_role("button", name="Play", exact=True).click()
+        pause = bar.get_by_role("button", name="Pause", exact=True)
+        expect(pause).to_be_visible()
+        writer.add(cs.Volume(maps(5.1), layer="conv1", image={"name": "ant"}), "conv1/ant", 2)
+        writer.flush()
+        expect(page.get_by_test_id("player-notes")).to_contain_text("One scale for all 3 frames: 0 … 5.1.")
+        until(page, lambda: shown(page) == "step 2", "the new frame")
+        expect(pause).to_be_visible()
+
+
+def test_the_form_of_a_film_takes_nothing_from_the_scene(page: Page, server: RunningServer) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    open_view(page, server, f"#/volume?tag=conv1/ant&step=0&{FRONT}&frame=1")
+    before = settled(page.locator(".scene"))["height"]
+    page.get_by_role("button", name="Film …").click()
+    expect(page.get_by_role("button", name="Save film")).to_be_visible()
+    assert settled(page.locator(".scene"))["height"] >= before - 2
 
 
 def film(page: Page, file_format: str, **choices: str) -> bytes:

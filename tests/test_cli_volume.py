@@ -108,6 +108,8 @@ def test_what_is_wrong_with_a_volume_is_said_before_anything_is_written(convscop
     for options, sentence in {
         ("--layer", "9"): "no layer '9'",
         ("--order", "psa"): "no order of channels 'psa'",
+        ("--order", "kmeans:99"): "8 maps can be put into 1..8 clusters, got k = 99",
+        ("--order", "hierarchical:single"): "the linkage is one of average, ward, got 'single'",
         ("--scale", "log"): "the scale of a volume is one of layer, channel, symmetric, got 'log'",
         ("--percentiles", "5"): "percentiles are two numbers, as in 1,99; got '5'",
         ("--percentiles", "9,1"): "percentiles are two rising numbers",
@@ -115,6 +117,8 @@ def test_what_is_wrong_with_a_volume_is_said_before_anything_is_written(convscop
         ("--gradients", "7"): "no class 7; the network tells 0..2 apart",
         ("--order-of", "5"): "no picture 5 to take the order of; there are 0..2",
         ("--tap", "around"): "no tap 'around'",
+        ("--inputs", "norm"): "maps have none; give --gradients CLASS too",
+        ("--gradients", "1", "--tap", "after"): "--gradients takes none; leave one of them out",
         ("--layer", "3.2"): "a volume is made from feature maps (C, H, W)",
     }.items():
         code, said, error = convscope("volume", network, "photos", *options, *SMALL, "-o", "run")
@@ -163,6 +167,8 @@ def test_convert_says_what_is_wrong_in_one_sentence(convscope: Command) -> None:
         ("maps.npy", "b.tif"): "b.tif is no volume by its name, which ends with none of: .vox",
         ("maps.npy", "b.vox", "--hd", "xyz"): "--hd is columns-first or rows-first, got 'xyz'",
         ("maps.npy", "b.vox", "--shape", "3"): "the shape of a volume is three whole numbers, as in 96,55,55; got '3'",
+        ("maps.npy", "b.vox", "--shape", "2,3,4"): "maps.npy says its sizes itself",
+        ("maps.npy", "b.vox", "--wrapped"): "nothing wrapped",
         ("maps.npy", "b.npy", "--type", "int4"): "uint8 or float32, not 'int4'",
         ("broken.nrrd", "b.npy"): "its header does not say 'sizes'",
         ("maps.npy", "none/b.npy"): "cannot write none/b.npy",

@@ -21,7 +21,13 @@ from convscope.errors import InputError, StorageError
 
 def test_each_stage_leaves_what_the_pages_show(small_demo: Path) -> None:
     runs = {run.name: run for run in Logdir(small_demo).runs()}
-    assert set(runs) == {"mnist/training", "mnist/channels", "mnist/embedding", "mnist/volumes"}
+    assert set(runs) == {
+        "mnist/training",
+        "mnist/channels",
+        "mnist/embedding",
+        "mnist/volumes",
+        "mnist/filters",
+    }
     training = runs["mnist/training"]
     loss = training.scalars("train/loss")
     assert len(loss.step) == 24
@@ -62,6 +68,22 @@ def test_tsne_was_recorded_on_its_way_and_keeps_classes_together(small_demo: Pat
     assert final.meta["embedding"] == run.entries("embedding")[0].id
     assert final.meta["quality"]["label_agreement"] > 0.6
     assert len(Run(small_demo / "mnist" / "volumes").entries("volume")) == 3
+
+
+def test_what_each_filter_matters_is_measured(small_demo: Path) -> None:
+    run = Run(small_demo / "mnist" / "filters")
+    for layer, filters in (("conv1", 32), ("conv2", 64)):
+        ablation = run.record(run.entries("ablation", layer)[-1])
+        arrays = ablation.arrays()
+        assert arrays["removed"].tolist() == list(np.round(np.linspace(0, filters, 17)).astype(int))
+        assert arrays["accuracy"][0, 0] > 0.5 > arrays["accuracy"][0, -1]
+        assert [curve["name"] for curve in ablation.meta["curves"]] == ["least first", "most first", "random"]
+        assert run.record(run.entries("importance", layer)[-1]).arrays()["importance"].shape == (3, 11, filters)
+    means = run.record(run.entries("weight_gradients", "conv1/means")[-1])
+    volumes = [run.record(entry) for entry in run.entries("volume")]
+    assert len(volumes) == len(means.meta["groups"]) == 10
+    np.testing.assert_array_equal(volumes[3].arrays()["volume"], means.arrays()["sum"][3])
+    assert {tuple(volume.arrays()["order"]) for volume in volumes} == {tuple(volumes[0].arrays()["order"])}
 
 
 def options(out: Path, **changes: Any) -> DemoOptions:

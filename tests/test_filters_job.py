@@ -102,12 +102,14 @@ def test_an_interrupted_ablation_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         go("out", dying)
-    with pytest.raises(InputError, match="was begun with other settings"):
+    with pytest.raises(InputError, match=r"begun with other settings.* remove out/\.ablate\.json to give it up"):
         go("out", seed=3)
+    Path("out/..ablate.0.order.checkpoint.1-0").touch()  # of a call that was killed while it wrote
     again: list[tuple[str, int]] = []
     go("out", lambda label: lambda done, _: again.append((label, done)))
     assert next(done for label, done in again if label == "ablation of 0") > 4
     go("whole")
+    assert not [path.name for path in Path("out").iterdir() if path.name.startswith(".")]
     ours, theirs = arrays("ablation"), arrays("ablation", out="whole")
     assert ours.keys() == theirs.keys()
     for name, values in theirs.items():
@@ -124,6 +126,14 @@ def test_an_interrupted_ablation_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
         (ablate_folder, "labelled.npz", {}, {"measure": "tylor"}, "did you mean 'taylor'"),
         (importance_of_folder, "labelled.npz", {}, {"classes": (7,)}, r"no class 7; the network tells 0\.\.2 apart"),
         (importance_of_folder, "labelled.npz", {}, {"targets": (0, 1)}, "targets are the network's output for each"),
+        (
+            importance_of_folder,
+            "labelled.npz",
+            {},
+            {"targets": (0, 1, 1 << 99)},
+            "targets are the network's output for",
+        ),
+        (importance_of_folder, "labelled.npz", {}, {"measures": ()}, "no measure was given"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(
@@ -133,6 +143,16 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     with pytest.raises(ConvscopeError, match=sentence):
         job("small_networks:net", pictures, Path("out"), whole, Measurement(**asked), quiet)
     assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_mean_gradients_that_are_there_are_not_passed_over() -> None:
+    opened = filters.open_model("small_networks:net", QUESTION)
+    with filters.SummaryWriter("out") as writer:
+        images = filters.image_set("labelled.npz", filters.whole_input(opened))
+        filters.record_weight_gradients(opened, images, writer, layer="0", mean=True)
+    with pytest.raises(InputError, match="weight_gradients of 0/means"):
+        importance_of_folder("small_networks:net", "labelled.npz", Path("out"), QUESTION, Measurement(), quiet)
 
 
 @pytest.mark.usefixtures("here")

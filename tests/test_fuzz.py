@@ -21,7 +21,8 @@ from convscope.formats.tensor import decode_tensor
 from convscope.recording import SummaryWriter
 from convscope.store import Run
 from convscope.store.doctor import examine
-from convscope.store.journal import events_name
+from convscope.store.journal import PAGE, ROW, events_name
+from convscope.store.recovery import read_journal
 from convscope.store.repair import repair
 
 NAME = "events.out.tfevents.0000000001.host.1.0"
@@ -288,6 +289,20 @@ def test_a_long_file_of_noise_is_passed_in_pieces(tmp_path: Path) -> None:
     assert len(run.problems) == 1
     assert peak < MOST_MEMORY
     assert time.process_time() - start < 20
+
+
+def test_a_journal_cut_short_behind_a_gap_gives_what_it_has(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step in range(40):
+            writer.add_scalar("x", step, step)
+        (journal,) = (tmp_path / "run").glob("*.journal")
+        data = bytearray(journal.read_bytes())
+    row, rows = ROW.size, len(data) // 2
+    data[PAGE + 10 * row : PAGE + 11 * row] = bytes(row)  # taken by a thread that never filled it
+    (tmp_path / journal.name).write_bytes(data[:rows])
+    view = read_journal(tmp_path / journal.name, abandoned=True)
+    assert view is not None
+    assert view.rows["step"][1:].tolist() == [*range(9), *range(10, 40)]  # the first row opens the file
 
 
 @given(st.data())

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -524,6 +525,80 @@ def test_conversion_keeps_numbers_and_says_what_it_cannot_keep(tmp_path: Path) -
         volumes.convert(tmp_path / "w.npy", tmp_path / "w.npy", force=True)
     with pytest.raises(InputError, match="uint8 or float32, not 'int4'"):
         volumes.convert(tmp_path / "w.npy", tmp_path / "x.npy", dtype="int4")
+
+
+def test_inputs_are_joined_without_a_loss_that_is_not_said(tmp_path: Path) -> None:
+    weights = RANDOM.normal(size=(4, 3, 5, 6))
+    weights[0, 0, 0, 0] = np.nan
+    np.save(tmp_path / "w.npy", weights)
+    volumes.convert(tmp_path / "w.npy", tmp_path / "one.npy", inputs=0)
+    np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), weights[:, 0])
+    volumes.convert(tmp_path / "w.npy", tmp_path / "sum.npy", inputs="sum")
+    np.testing.assert_array_equal(np.load(tmp_path / "sum.npy"), weights.sum(1))
+    large = np.full((2, 2, 3, 3), 2**40 + 1)
+    np.save(tmp_path / "large.npy", large)
+    volumes.convert(tmp_path / "large.npy", tmp_path / "stack.npy", inputs="stack")
+    np.testing.assert_array_equal(np.load(tmp_path / "stack.npy"), large.reshape(4, 3, 3))
+    assert "int64 added up in float64" in volumes.convert(tmp_path / "large.npy", tmp_path / "s.npy", inputs="sum")
+    with pytest.raises(InputError, match="has three axes: there are no inputs of a filter to join"):
+        volumes.convert(tmp_path / "one.npy", tmp_path / "two.npy", inputs="sum")
+
+
+def test_what_bytes_and_singles_cannot_hold_is_said(tmp_path: Path) -> None:
+    values = np.array([[[np.nan, 1e300], [0.5, -1]]])
+    np.save(tmp_path / "a.npy", values)
+    said = volumes.convert(tmp_path / "a.npy", tmp_path / "single.npy", dtype="float32")
+    assert "1 numbers are beyond float32 and became infinite" in said
+    np.save(tmp_path / "half.npy", np.where(values > 1, 2, values).astype(np.float16))
+    assert "rounded" not in volumes.convert(tmp_path / "half.npy", tmp_path / "b.npy", dtype="float32")
+    said = volumes.convert(tmp_path / "half.npy", tmp_path / "half.vox")
+    assert "1 numbers are NaN or infinite, shown as the smallest, -1" in said
+    with pytest.raises(InputError, match=r"scale would say what bytes stand for, but .* gets none"):
+        volumes.convert(tmp_path / "half.npy", tmp_path / "c.npy", scale="channel")
+    np.save(tmp_path / "bytes.npy", np.array([[[0, 10]], [[0, 20]]], np.uint8))
+    volumes.convert(tmp_path / "bytes.npy", tmp_path / "d.vox", scale="channel")
+    assert volumes.read_grid(tmp_path / "d.vox").values.ravel().tolist() == [0, 255, 0, 255]
+
+
+def test_a_zarr_folder_is_opened_from_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes.write_volume(Volume(np.ones((2, 3, 4))), tmp_path / "a.zarr")
+    monkeypatch.chdir(tmp_path / "a.zarr")
+    assert volumes.is_volume(".")
+    assert volumes.open_volume(".").meta["file"] == "a.zarr"
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes.write_volume(Volume(np.ones((2, 3, 4))), tmp_path / "a.zarr")
+    move = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "a.zarr" and "tmp" in self.parent.name:
+            raise OSError("no room")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(StorageError):
+        volumes.write_volume(Volume(np.zeros((2, 3, 4))), tmp_path / "a.zarr", force=True)
+    assert volumes.open_volume(tmp_path / "a.zarr").maps.min() == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_many_small_pieces_do_not_take_for_ever(tmp_path: Path) -> None:
+    head = b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 9 9 9\nencoding: "
+    empty = gzip.compress(b"", mtime=0)
+    (tmp_path / "streams.nrrd").write_bytes(head + b"gzip\n\n" + empty * 200_000)
+    (tmp_path / "lines.nrrd").write_bytes(head + b"raw\nline skip: 99999\n\n" + b"\n" * 40_000_000)
+    array = b'<DataArray type="UInt8" format="binary">' + b"AA==" * 800_000 + b"</DataArray>"
+    extent = b'Extent="0 8 0 8 0 8"'
+    (tmp_path / "pieces.vti").write_bytes(
+        b'<VTKFile type="ImageData"><ImageData Whole%b><Piece %b><PointData>%b</PointData>'
+        b"</Piece></ImageData></VTKFile>" % (extent, extent, array)
+    )
+    for name in ("streams.nrrd", "lines.nrrd", "pieces.vti"):
+        begun = time.monotonic()
+        with pytest.raises(FormatError):
+            volumes.open_volume(tmp_path / name)
+        assert time.monotonic() - begun < 15, name
 
 
 def test_bytes_of_a_scale_that_is_asked_for(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ Scale = Annotated[
     str | None, typer.Option(help="Full contrast: one for the layer, channel, or symmetric about 0; by the values.")
 ]
 Percentiles = Annotated[str, typer.Option(help="Where the scale ends, in percent of the values: 1,99.")]
-Inputs = Annotated[str, typer.Option(help="Of a filter's inputs: their sum or norm, or the number of one.")]
+Inputs = Annotated[str, typer.Option(help="Of a filter's inputs: their sum (the default), norm, or the number of one.")]
 
 
 def record_volume(
@@ -54,8 +54,8 @@ def record_volume(
             "place of feature maps."
         ),
     ] = "",
-    inputs: Inputs = "sum",
-    tap: Annotated[str, typer.Option(help="Maps before or after the layer's non-linearity.")] = "before",
+    inputs: Inputs = "",
+    tap: Annotated[str, typer.Option(help="Maps before or after the layer's non-linearity; before.")] = "",
     wire: Annotated[str, typer.Option(help="What the page is sent: uint8 or float16.")] = "uint8",
     limit: Annotated[int | None, typer.Option(help="Of the first so many pictures; 16.", min=1)] = None,
     weights: Weights = None,
@@ -70,8 +70,14 @@ def record_volume(
     share_the_cores()
     sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
     look: dict[str, Any] = {"scale": scale, "percentiles": pair(percentiles), "wire": wire}
+    if inputs and not gradients:
+        raise InputError(
+            "--inputs says how the inputs of filters are joined, maps have none; give --gradients CLASS too"
+        )
+    if tap and gradients:
+        raise InputError("--tap says which maps are taken, --gradients takes none; leave one of them out")
     if gradients:
-        look["inputs"] = inputs_of(inputs)
+        look["inputs"] = inputs_of(inputs or "sum")
     try:
         from convscope.jobs.folder import Question
         from convscope.jobs.volume_run import Asked, volume_run
@@ -87,7 +93,7 @@ def record_volume(
         labels=labels,
         names=names,
     )
-    asked = Asked(question, tap, gradients, order, order_of, look)
+    asked = Asked(question, tap or "before", gradients, order, order_of, look)
     with bars(out) as progress:
         report = volume_run(model, images if len(images) > 1 else images[0], out_dir, asked, Bar(progress, "volumes"))
     for line in [*report, f"show it with: convscope view {out_dir}"]:

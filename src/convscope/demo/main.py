@@ -23,6 +23,7 @@ from convscope.demo.stages import WORK, Ledger
 from convscope.demo.training import Recipe, save_weights, train
 from convscope.errors import DownloadError, InputError
 from convscope.jobs.channels import record_top_k
+from convscope.jobs.filters import record_ablation, record_importance, record_weight_gradients
 from convscope.jobs.maps import record_maps
 from convscope.jobs.record import record_embedding, record_filters, record_volumes
 from convscope.nets import zoo
@@ -39,6 +40,7 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "channels": ("mnist/channels",),
     "embedding": ("mnist/embedding",),
     "volumes": ("mnist/volumes",),
+    "filters": ("mnist/filters",),
     "alexnet": ("alexnet",),
 }
 NETWORK: Final = "MNIST ConvNet"
@@ -50,6 +52,7 @@ LABELS: Final = {
     "training": "training the MNIST ConvNet",
     "embedding": "t-SNE of the digits",
     "volumes": "stacking feature maps",
+    "filters": "what each filter matters",
 }
 
 
@@ -63,10 +66,11 @@ class Scale:
     iterations: int
     volumes: int
     alexnet_top: int = 9
+    measured: int = 500
 
 
 FULL: Final = Scale(Recipe(epochs=6, pictures=10_000), 10_000, 2304, 750, 10)
-QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4, alexnet_top=4)
+QUICK: Final = Scale(Recipe(epochs=3, pictures=2_000), 1_000, 576, 300, 4, alexnet_top=4, measured=100)
 
 
 class Offline:
@@ -273,6 +277,25 @@ class _Job:
             for done, number in enumerate(firsts, 1):
                 record_volumes(model, images, writer, layer="relu1", numbers=[number])
                 bar(done, len(firsts))
+        return True
+
+    def filters(self) -> bool:
+        model, images = self._model(), self._digits.test.part(0, self._scale.measured)
+        with self._writer("filters") as writer:
+            writer.add(model.architecture(), model.name)
+            few = images.part(0, self._scale.volumes)
+            record_weight_gradients(model, few, writer, layer="conv1", classes="label")
+            means = record_weight_gradients(model, images, writer, layer="conv1", classes="label", mean=True)
+            volumes = [means.volume(row) for row in range(len(means.groups))]
+            order = volumes[0].ordered("hierarchical")  # of one digit, so that a filter keeps its place in all frames
+            for group, volume in zip(means.groups, volumes, strict=True):
+                writer.add(volume.apply(order), f"conv1/{group.name}")
+            for layer in ("conv1", "conv2"):
+                importance = record_importance(model, images, writer, layer=layer)
+                bar = self._bar(f"{LABELS['filters']}: {layer}")
+                record_ablation(
+                    model, images, writer, layer=layer, importance=importance, points=17, single=True, progress=bar
+                )
         return True
 
     def _alexnet(self) -> Model:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import bz2
 import lzma
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ MAX_BYTES: Final = 2 << 30
 """A volume whose numbers take more, in memory as float32 or as they are, is refused before it is unpacked."""
 MAX_HEADER: Final = 1 << 20
 AXES: Final = ("channel", "row", "column")
+_FED: Final = 1 << 16
+"""Packed bytes that are unpacked at a time."""
+_PIECE: Final = re.compile(rb"[^=]+=*|=+")
+"""Of base64: up to and with the padding."""
 _LAYOUT: Final = {3: "(C, H, W)", 4: "(C, I, H, W)"}
 
 
@@ -231,10 +236,10 @@ def inflate(data: bytes, codec: str, expected: int, where: str) -> bytes:
     FormatError
         If it cannot be unpacked, or to another number of bytes.
     """
-    made, size = [], 0
+    made, size, left = [], 0, memoryview(data)  # a view: many small streams must not be copied again for each
     try:
-        while data and size < expected:  # what stands behind the numbers does not matter
-            one, data = _one_stream(data, codec, expected + 1 - size)
+        while left and size < expected:  # what stands behind the numbers does not matter
+            one, left = _one_stream(left, codec, expected + 1 - size)
             made.append(one)
             size += len(one)
     except (zlib.error, OSError, lzma.LZMAError, ValueError, EOFError) as error:
@@ -247,32 +252,37 @@ def inflate(data: bytes, codec: str, expected: int, where: str) -> bytes:
     return b"".join(made)
 
 
-def _one_stream(data: bytes, codec: str, most: int) -> tuple[bytes, bytes]:
+def _one_stream(data: memoryview, codec: str, most: int) -> tuple[bytes, memoryview]:
     """Unpack one stream to at most so many bytes; return them and the bytes behind the stream."""
-    if codec in ("gzip", "zlib"):
-        packed = zlib.decompressobj(zlib.MAX_WBITS | 16 if codec == "gzip" else zlib.MAX_WBITS)
-        out = packed.decompress(data, most)
-        ended, rest = packed.eof, packed.unused_data
-    else:
-        other = bz2.BZ2Decompressor() if codec == "bzip2" else lzma.LZMADecompressor(memlimit=256 << 20)
-        out = other.decompress(data, most)
-        ended, rest = other.eof, other.unused_data
-    if not ended and len(out) < most:
+    packed = _unpacker(codec)
+    made, size, end = [], 0, 0
+    while not packed.eof and size < most and end < len(data):
+        part = data[end : end + _FED]
+        end += len(part)
+        made.append(packed.decompress(part, most - size))
+        size += len(made[-1])
+    if not packed.eof and size < most:
         raise EOFError("it ends too early")
-    return out, rest.lstrip(b"\0") if ended else b""
+    end -= len(packed.unused_data)
+    filled = packed.eof
+    while filled and end < len(data):  # what tapes and archives are filled up with
+        part = data[end : end + _FED]
+        blank = len(part) - len(bytes(part).lstrip(b"\0"))
+        end, filled = end + blank, blank == len(part)
+    return b"".join(made), data[end:] if packed.eof else data[:0]
+
+
+def _unpacker(codec: str) -> Any:
+    if codec in ("gzip", "zlib"):
+        return zlib.decompressobj(zlib.MAX_WBITS | 16 if codec == "gzip" else zlib.MAX_WBITS)
+    return bz2.BZ2Decompressor() if codec == "bzip2" else lzma.LZMADecompressor(memlimit=256 << 20)
 
 
 def from_base64(text: bytes, where: str) -> bytes:
     """Return what base64 stands for, also where several encoded pieces stand behind each other."""
     packed = b"".join(text.split())
-    out = []
     try:
-        while packed:
-            end = packed.find(b"=") + 1 or len(packed)
-            while end < len(packed) and packed[end : end + 1] == b"=":
-                end += 1
-            out.append(base64.b64decode(packed[:end], validate=True))
-            packed = packed[end:]
+        out = [base64.b64decode(piece[0], validate=True) for piece in _PIECE.finditer(packed)]
     except binascii.Error as error:
         raise FormatError(f"{where}: its base64 cannot be read ({brief(error)}); the file is damaged") from error
     return b"".join(out)

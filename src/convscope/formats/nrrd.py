@@ -208,11 +208,12 @@ def _values(
 ) -> Any:
     encoding = _encoding(fields, name)
     lines, skipped = _skips(fields, name)
+    start = 0
     for _ in range(lines):
-        end = payload.find(b"\n")
-        if end < 0:
+        start = payload.find(b"\n", start) + 1
+        if not start:
             raise FormatError(f"{name}: it has fewer than the {lines} lines to skip; its header is damaged")
-        payload = payload[end + 1 :]
+    payload = payload[start:]
     size = count * dtype.itemsize
     if encoding in ("gzip", "bzip2"):  # bytes are skipped of what comes out
         before = max(skipped, 0)

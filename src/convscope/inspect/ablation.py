@@ -108,12 +108,12 @@ def measuring_points(filters: int, points: int | Sequence[int]) -> npt.NDArray[n
     >>> measuring_points(4, 65), measuring_points(100, 5), measuring_points(9, [3, 1])
     (array([0, 1, 2, 3, 4], dtype=int32), array([  0,  25,  50,  75, 100], dtype=int32), array([0, 1, 3], dtype=int32))
     """
-    if isinstance(points, int):
+    if isinstance(points, int | np.integer):
         if points < 2:
             raise InputError(f"a curve has at least 2 points, without any filter removed and without all, got {points}")
         return np.unique(np.round(np.linspace(0, filters, points))).astype(np.int32)
-    if wrong := [point for point in points if not 0 <= point <= filters]:
-        raise InputError(f"cannot put {wrong[0]} filters to zero; the layer has {filters}")
+    if wrong := [point for point in points if point != int(point) or not 0 <= point <= filters]:
+        raise InputError(f"cannot put {wrong[0]} filters to zero; the layer has {filters}, and they are counted")
     return np.unique([0, *points]).astype(np.int32)
 
 

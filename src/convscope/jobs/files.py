@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,10 +105,22 @@ def publish(folder: Path, made: Mapping[str, bytes], *, force: bool, directory: 
             path = room / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        if directory and targets[0].exists():
-            targets[0].replace(room / ".old")
-        for target in targets:
-            (room / target.name).replace(target)
+        with _kept(targets[0], room) if directory else nullcontext():
+            for target in targets:
+                (room / target.name).replace(target)
+
+
+@contextmanager
+def _kept(target: Path, room: Path) -> Iterator[None]:
+    """Take a folder out of the way of a new one, and put it back where that does not come."""
+    old = room / ".old"
+    if target.exists():
+        target.replace(old)
+    try:
+        yield
+    finally:
+        if old.exists() and not target.exists():
+            old.replace(target)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from convscope.errors import InputError, not_found
+from convscope.errors import InputError
 from convscope.inspect.ablation import Ablation
 from convscope.inspect.gradients import WeightGradients
 from convscope.inspect.importance import MEASURES, Importance
@@ -18,6 +18,7 @@ from convscope.jobs.record import Progress
 from convscope.jobs.resume import ContinuedWriter, Work
 from convscope.nets.data import FirstImages, ImageSet
 from convscope.nets.images import image_set, skipped_sentence
+from convscope.nets.importance import check_measures
 from convscope.nets.torch import Model
 from convscope.recording import SummaryWriter
 
@@ -157,7 +158,8 @@ def importance_of_folder(
     """
     job = _opened(network, folder, question)
     _check(job, asked, labelled=False)
-    adding = [(kind, layer) for layer in job.layers for kind in ("importance", "weight_gradients")]
+    adding = [("importance", layer) for layer in job.layers]
+    adding += [("weight_gradients", tag) for layer in job.layers for tag in (layer, f"{layer}/{MEANS}")]
     work = Work(out, job.about(network, folder, question, asked), f".{IMPORTANCE}.json", adding)
     said = []
     with ContinuedWriter(out) as writer:
@@ -182,7 +184,7 @@ def importance_of_folder(
                 writer.flush()
                 said.append(_importance_sentence(found))
                 checkpoint.unlink(missing_ok=True)
-    work.done(f".{IMPORTANCE}.checkpoint")
+    work.done(f".{IMPORTANCE}.*checkpoint")
     return [*job.said(), *said]
 
 
@@ -242,7 +244,7 @@ def ablate_folder(
             with work.stage(layer) as todo:
                 if todo:
                     said.append(_ablate(job, writer, out / f".{ABLATE}.{number}", layer, asked, bar))
-    work.done(f".{ABLATE}.checkpoint")
+    work.done(f".{ABLATE}.*checkpoint")
     return [*job.said(), *said]
 
 
@@ -307,6 +309,5 @@ def _check(job: _Opened, asked: Measurement, *, labelled: bool) -> None:
     if labelled:
         known.needed(job.images)
     known.check(asked.classes or ())
-    for name in (*asked.measures, asked.measure):
-        if name not in MEASURES:
-            raise not_found("measure of importance", name, MEASURES)
+    check_measures(asked.measures)
+    check_measures(asked.measure)

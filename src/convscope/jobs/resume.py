@@ -47,6 +47,11 @@ class Work:
             self._done = list(found["done"])
             return
         if out.is_dir() and (self._mark.exists() or self._taken(out, adding)):
+            if found and adding is not None:  # the run is not to be removed: it may hold what others have written
+                raise InputError(
+                    f"{out} waits for a call that was begun with other settings, weights or pictures; finish that, "
+                    f"remove {self._mark} to give it up, or choose another folder with -o"
+                )
             begun = " that was begun with other settings, weights or pictures" if found else ""
             holds = "a run" if adding is None else " and ".join(f"{kind} of {tag}" for kind, tag in adding)
             raise InputError(f"{out} already holds {holds}{begun}; remove it or choose another folder with -o")
@@ -85,9 +90,12 @@ class Work:
             self._write()
 
     def done(self, checkpoint: str = CHECKPOINT) -> None:
-        """Leave nothing behind but the run; the mark goes last, so that a call that is killed here can go on."""
+        """Leave nothing behind but the run; the mark goes last, so that a call that is killed here can go on.
+
+        ``checkpoint`` is the name of the checkpoint, or a pattern of the names of several.
+        """
         out = self._mark.parent
-        for left in (*out.glob(f".{checkpoint}.*"), out / checkpoint, out / f"{self._mark.name}.new", self._mark):
+        for left in (*out.glob(f".{checkpoint}.*"), *out.glob(checkpoint), out / f"{self._mark.name}.new", self._mark):
             left.unlink(missing_ok=True)  # the drafts are of calls that were killed while they wrote
 
 

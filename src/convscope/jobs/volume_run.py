@@ -87,7 +87,8 @@ def volume_run(network: str, folder: Any, out: Path, asked: Asked, progress: Pro
     found = image_set(folder, whole_input(model), labels=asked.question.labels, label_names=asked.question.names)
     images = FirstImages(found, min(asked.question.limit or PICTURES, len(found)))
     volumes = _gradients(model, images, layers, asked) if asked.gradients else _maps(model, images, layers, asked)
-    first = next(volumes)  # what is wrong shows here
+    first = next(volumes)
+    _ = first[1].shown  # what is wrong shows here, a number of clusters or of a component as well
     count, total = 0, len(layers) * len(images)
     with SummaryWriter(out) as writer:
         for count, (tag, volume) in enumerate(chain([first], volumes), 1):

@@ -17,6 +17,7 @@ from convscope.formats.grid import Grid, Hints, shown
 from convscope.formats.volumes import VOLUME_FORMATS, VolumeFormat
 from convscope.formats.zarr import is_zarr
 from convscope.inspect.volume import Volume
+from convscope.inspect.volume_inputs import planes
 from convscope.jobs.files import FolderFiles, publish
 from convscope.recording import SummaryWriter
 
@@ -28,10 +29,16 @@ _STEPS: Final = 255
 
 def is_volume(path: str | Path) -> bool:
     """Whether a path names the file (or Zarr folder) of a volume, by its end or by what the folder holds."""
-    path = Path(path)
+    path = _named(path)
     if path.is_dir():
         return is_zarr(FolderFiles(path.parent, path.name), path.name)
     return path.suffix.lower() in VOLUME_FORMATS
+
+
+def _named(path: str | Path) -> Path:
+    """Return a path that ends in a name, as the one of a folder that is called ``.`` from inside it."""
+    path = Path(path)
+    return path.resolve() if path.name in ("", "..") else path
 
 
 def open_volume(
@@ -75,7 +82,7 @@ def open_volume(
     InputError
         If its format is not known, or it does not say enough of itself.
     """
-    path = Path(path)
+    path = _named(path)
     grid = read_grid(path, shape=shape, rows_first=rows_first)
     values, notes = _finite(grid.values)
     about = {
@@ -92,12 +99,14 @@ def open_volume(
 
 def read_grid(path: str | Path, *, shape: Sequence[int] | None = None, rows_first: bool = False) -> Grid:
     """Return the numbers in a volume's file as they are there; see :func:`open_volume`."""
-    path = Path(path)
+    path = _named(path)
     if not path.exists():
         raise NotFoundError(f"no file or folder {str(path)!r}; give the path of a volume")
     known = format_of(path)
     if path.is_dir() != known.folder:
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no folder'}; {known.title} is not stored so")
+    if (shape is not None or rows_first) and path.suffix.lower() != ".vox":
+        raise InputError(f"{path} says its sizes itself; a shape, or rows first, is for .vox files: leave it out")
     hints = Hints(None if shape is None else tuple(shape), rows_first)
     try:
         return known.decode(FolderFiles(path.parent, path.name), path.name, hints)
@@ -112,7 +121,8 @@ def format_of(path: Path) -> VolumeFormat:
         known = VOLUME_FORMATS[".zarr"]
     if known is None:
         raise InputError(
-            f"{path.name} is no volume by its name, which ends with none of: {', '.join(VOLUME_FORMATS)}; convert it"
+            f"{path.name or path} is no volume by its name, which ends with none of: {', '.join(VOLUME_FORMATS)}; "
+            "convert it"
         )
     return known
 
@@ -192,18 +202,37 @@ def convert(
         raise InputError(f"{source} cannot be converted to itself; give another name")
     format_of(target)
     grid = read_grid(source, shape=shape, rows_first=rows_first)
-    if wrapped and grid.values.dtype == np.int8:
+    if wrapped and grid.values.dtype != np.int8:
+        raise InputError(
+            f"{source} has {grid.values.dtype}, nothing wrapped; that is for the old tool's int8: leave it out"
+        )
+    if wrapped:
         grid = replace(grid, values=grid.values.view(np.uint8), notes=(*grid.notes, "its int8 taken as bytes"))
     order = look.get("order", "index")
     if "inputs" in look or (grid.values.ndim == 4 and not format_of(target).inputs):
-        how = look.get("inputs", "sum")
-        volume = Volume(_finite(grid.values)[0], inputs=how)
-        grid = replace(grid, values=volume.maps, notes=(*grid.notes, f"inputs of a filter: {how}"))
+        grid = _joined(grid, look.get("inputs", "sum"), source)
     if order != "index":
         permutation = Volume(_finite(grid.values)[0], order=order).permutation
         grid = replace(grid, values=grid.values[permutation], notes=(*grid.notes, f"channels in the order {order}"))
-    done = _write(grid, target, dtype, {key: look[key] for key in ("scale", "percentiles") if key in look}, force=force)
+    scaling: dict[str, Any] = {key: look[key] for key in ("scale", "percentiles") if key in look}
+    if scaling and _wanted(format_of(target), dtype) != "uint8":
+        raise InputError(f"{' and '.join(scaling)} would say what bytes stand for, but {target} gets none; leave that "
+                         "out, or ask for the type uint8")  # fmt: skip
+    done = _write(grid, target, dtype, scaling, force=force)
     return f"{source} → {done}"
+
+
+def _joined(grid: Grid, how: str | int, source: Path) -> Grid:
+    """Return a grid of three axes for one of four; numbers keep their type unless they are added up."""
+    before = grid.values.dtype
+    if grid.values.ndim != 4:
+        raise InputError(f"{source} has three axes: there are no inputs of a filter to join; leave inputs out")
+    with np.errstate(invalid="ignore"):  # infinities of both signs make NaN, which is what they add up to
+        made = planes(grid.values, how)
+    if made.dtype != before and before in (np.float16, np.float32):
+        made = made.astype(np.float32)
+    kind = "" if made.dtype == before else f", {before} added up in {made.dtype}"
+    return replace(grid, values=made, notes=(*grid.notes, f"inputs of a filter: {how}{kind}"))
 
 
 def record_file(
@@ -274,28 +303,42 @@ def _write(grid: Grid, target: Path, dtype: str | None, look: dict[str, Any], *,
     before = grid.values.dtype
     if dtype is not None and dtype not in TYPES:
         raise InputError(f"a volume is written as {' or '.join(TYPES)}, not {dtype!r}")
-    wanted = dtype or ("uint8" if [*known.types] == ["uint8"] else None)
-    values, notes = _converted(grid.values, wanted, look)
+    values, notes = _converted(grid.values, _wanted(known, dtype), look)
     made = known.encode(replace(grid, values=values), target.name)
     publish(target.parent, made, force=force, directory=known.folder)
     kept = f"{before}" if before == values.dtype else f"{before} as {values.dtype}"
     return "; ".join([f"{target}: {shown(values.shape)} {kept}", *grid.notes, *notes])
 
 
+def _wanted(known: VolumeFormat, dtype: str | None) -> str | None:
+    """Return the type to write: what is asked for, or the only one that a format has."""
+    return dtype or ("uint8" if [*known.types] == ["uint8"] else None)
+
+
 def _converted(
     values: npt.NDArray[Any], wanted: str | None, look: dict[str, Any]
 ) -> tuple[npt.NDArray[Any], list[str]]:
     """Return numbers in another type, and what that has cost."""
-    if wanted is None or values.dtype == wanted:
+    if wanted is None or (values.dtype == wanted and not (look and wanted == "uint8")):
         return values, []
     if wanted == "float32":
-        made = values.astype(np.float32)
-        same = bool((made.astype(np.longdouble) == values.astype(np.longdouble)).all())
-        return made, [] if same else [f"{values.dtype} is rounded to seven digits"]
+        return _singles(values)
     if values.dtype.kind in "biu" and not look and values.min() >= 0 and values.max() <= _STEPS:
         return values.astype(np.uint8), []
-    planes = _finite(values)[0].reshape(-1, *values.shape[-2:])
-    return _steps(Volume(planes, **look), values.shape)
+    good, notes = _finite(values)
+    made, said = _steps(Volume(good.reshape(-1, *values.shape[-2:]), **look), values.shape)
+    return made, [*notes, *said]
+
+
+def _singles(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Return numbers as float32, and what that has cost."""
+    with np.errstate(over="ignore"):  # counted below
+        made = values.astype(np.float32)
+    wide = np.longdouble if values.dtype.itemsize == 8 and values.dtype.kind != "f" else np.float64
+    same = np.array_equal(made.astype(wide), values.astype(wide), equal_nan=True)
+    beyond = int(np.isinf(made).sum() - np.isinf(values).sum()) if values.dtype.kind == "f" else 0
+    notes = [f"{beyond:,} numbers are beyond float32 and became infinite"] if beyond else []
+    return made, notes if same else [*notes, f"{values.dtype} is rounded to seven digits"]
 
 
 def _steps(volume: Volume, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.uint8], list[str]]:

@@ -251,6 +251,8 @@ class Measured(Readings):
     ) -> tuple[list[Curve], Any]:
         """Return what the curves are and the filters in their orders."""
         filters = self.layer(layer).maps[0]
+        if seed < 0 or random < 0:
+            raise InputError(f"random orders and their seed are counted from 0, got random={random} and seed={seed}")
         if isinstance(order, Mapping):
             given = [check_order(as_numpy(one), filters, name) for name, one in order.items()]
             return [Curve(str(name)) for name in order], _stacked(given)
@@ -286,6 +288,8 @@ class Measured(Readings):
             measure, values = "given", as_numpy(importance)
         if values.shape != (self.layer(layer).maps[0],):
             raise InputError(f"importance is one number for each filter of {layer!r}, got {values.shape}")
+        if np.isnan(values).all():
+            raise InputError(f"group {group!r} has no importance of a filter, for it has no images; choose another")
         return values, measure
 
     def targets(

@@ -76,12 +76,13 @@ def targets_of(
         return Targets(None, called or tuple(own_names), outputs)
     kinds = dataset.label_names
     count = max(len(kinds), int(known.max()) + 1)
-    table = np.asarray(_table(dataset, count, outputs) if targets is None else targets, np.int64)
-    if len(table) != count or table.min() < 0 or table.max() >= outputs:
+    given = _table(dataset, count, outputs) if targets is None else [int(number) for number in targets]
+    if len(given) != count or min(given) < 0 or max(given) >= outputs:  # before numpy, which has 64 bits only
         raise InputError(
             f"targets are the network's output for each of the {count} classes of {dataset.name!r}, numbers of "
-            f"0..{outputs - 1}, got {table.tolist()[:8]}"
+            f"0..{outputs - 1}, got {given[:8]}"
         )
+    table = np.asarray(given, np.int64)
     if not called and kinds:
         own = {int(output): name for output, name in zip(table, kinds, strict=False)}
         called = tuple(own.get(number, class_name((), number)) for number in range(outputs))

@@ -140,10 +140,11 @@ def _goes_on(file: Any, capacity: int, start: int, count: int) -> bool:
 
 
 def _read_all_rows(file: Any, capacity: int, start: int) -> Rows:
-    """Return the valid rows from ``start`` on, also those behind one that is not filled."""
-    ring = _read_ring(file, 0, capacity)
-    rows = ring[np.arange(start, start + capacity) % capacity]
-    return rows[valid(rows, start, capacity)]
+    """Return the valid rows from ``start`` on, also those behind one that is not filled, as far as the file goes."""
+    held = max(0, os.fstat(file.fileno()).st_size - PAGE) // ROW.size
+    ring, turn = _read_ring(file, 0, min(capacity, held)), start % capacity
+    laps = ((ring[turn:], start), (ring[:turn], start - turn + capacity))
+    return np.concatenate([rows[valid(rows, number, capacity)] for rows, number in laps])
 
 
 def _is_abandoned(file: Any) -> bool:

@@ -11,6 +11,7 @@ export class Stage {
   readonly renderer: WebGLRenderer;
   readonly #observer: ResizeObserver;
   #frame = 0;
+  #background = "#000000";
   /** Share of the full resolution; less while something moves. */
   quality = 1;
 
@@ -36,7 +37,9 @@ export class Stage {
       );
     }
     host.prepend(this.canvas);
-    this.canvas.addEventListener("webglcontextrestored", () => this.request());
+    this.canvas.addEventListener("webglcontextrestored", () => {
+      this.background = this.#background; // three.js begins anew, with black
+    });
     this.#observer = new ResizeObserver(() => this.#fit());
     this.#observer.observe(host);
     this.#fit();
@@ -44,6 +47,7 @@ export class Stage {
 
   /** Colour behind everything, as CSS. */
   set background(colour: string) {
+    this.#background = colour;
     this.renderer.setClearColor(new Color(colour), 1);
     this.request();
   }

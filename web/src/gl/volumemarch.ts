@@ -26,13 +26,22 @@ import { WebGLMissing } from "./stage";
 import { complete, type FullLook, reachOf, tableOf } from "./volumelook";
 import { BOX_VERTEX, COPY_FRAGMENT, COPY_VERTEX, FRAGMENT } from "./volumeshader";
 import { cornersOf, extentOf, middle, strideOf, type Triple } from "./volumespace";
-import { boundsOf, type Ranges, rangesOf, shrunk, toShare, voxelTexture } from "./volumetexture";
+import { boundsOf, type Ranges, rangesInPieces, shrunk, toShare, voxelTexture } from "./volumetexture";
 import type { Clip, Look, Mode, Reduced, SceneVoxels, Slices } from "./volumetypes";
 
 const MODE_NUMBER: Record<Mode, number> = { composite: 0, iso: 1, maximum: 2, slices: 3 };
 const EMPTY: SceneVoxels = { data: new Uint8Array(1), channels: 1, height: 1, width: 1 };
 
 const uniform = (value: unknown): { value: unknown } => ({ value });
+
+/** Voxels of a texture that is sent for longer than a frame. */
+const LARGE = 4_000_000;
+
+interface Next {
+  readonly voxels: SceneVoxels;
+  readonly reduced: Reduced;
+  readonly pieces: Generator<void, Ranges, void>;
+}
 
 /** A part of a picture: bands `from` to `to` of `of`. */
 export interface Part {
@@ -52,6 +61,8 @@ export class Marcher {
   /** What the texture holds: the voxels, or fewer. */
   #shown = EMPTY;
   #stale = true;
+  /** What the texture will hold, as far as it is made. */
+  #next: Next | undefined;
   #ranges: Ranges | undefined;
   #drawnLook: FullLook | undefined;
   #tableKey = "";
@@ -79,7 +90,10 @@ export class Marcher {
         "The volume needs WebGL 2, which this browser does not offer: turn on hardware or software rendering in its settings.",
       );
     }
-    this.renderer.setClearColor(0x000000, 0);
+    const clear = (): void => this.renderer.setClearColor(0x000000, 0);
+    clear();
+    // three.js hears of a restored context first, and begins it with opaque black.
+    canvas.addEventListener("webglcontextrestored", clear);
     this.renderer.autoClear = false;
     this.#material = new RawShaderMaterial({
       ...{ glslVersion: GLSL3, vertexShader: BOX_VERTEX, fragmentShader: FRAGMENT, side: BackSide },
@@ -108,14 +122,30 @@ export class Marcher {
   setVoxels(voxels: SceneVoxels): void {
     this.voxels = voxels;
     this.extent = extentOf(voxels);
-    this.#stale = true;
+    this.#forget();
+  }
+
+  /**
+   * Get ready to draw for about so many milliseconds. `busy`: go on later; `sent`: a large texture is on its way to the
+   * card, and whoever asks for something else now waits for it. To draw without asking is allowed, and may take long.
+   */
+  getReady(ms: number): "busy" | "sent" | "ready" {
+    if (!this.#stale) return "ready";
+    const end = performance.now() + ms;
+    const { pieces, voxels } = this.#begin();
+    let piece = pieces.next();
+    while (!piece.done && performance.now() < end) piece = pieces.next();
+    if (!piece.done) return "busy";
+    this.#upload(piece.value);
+    if (this.#texture) this.renderer.initTexture(this.#texture);
+    return voxels.data.length > LARGE ? "sent" : "ready";
   }
 
   setLook(look: Look): void {
     const next = complete(look);
     // Which of the voxels is the strongest depends on what they are measured from.
-    if (this.reduced && (next.signed !== this.look.signed || next.zero !== this.look.zero))
-      this.#stale = true;
+    const fewer = this.reduced ?? this.#next?.reduced;
+    if (fewer && (next.signed !== this.look.signed || next.zero !== this.look.zero)) this.#forget();
     this.look = next;
   }
 
@@ -193,7 +223,7 @@ export class Marcher {
   }
 
   #prepare(): void {
-    if (this.#stale) this.#upload();
+    while (this.#stale) this.getReady(Number.POSITIVE_INFINITY);
     if (this.look !== this.#drawnLook) this.#dress();
     const { uniforms } = this.#material;
     const size: Triple = [this.voxels.width, this.voxels.height, this.voxels.channels];
@@ -210,13 +240,26 @@ export class Marcher {
     this.#box.scale.fromArray(this.extent).multiplyScalar(1.002);
   }
 
-  #upload(): void {
+  #forget(): void {
+    this.#stale = true;
+    this.#next = undefined;
+  }
+
+  #begin(): Next {
+    if (this.#next) return this.#next;
     const zero = this.look.signed ? this.look.zero : null;
-    const { voxels, reduced } = shrunk(this.voxels, this.gl.getParameter(this.gl.MAX_3D_TEXTURE_SIZE), zero);
+    const found = shrunk(this.voxels, this.gl.getParameter(this.gl.MAX_3D_TEXTURE_SIZE), zero);
+    this.#next = { ...found, pieces: rangesInPieces(found.voxels) };
+    return this.#next;
+  }
+
+  #upload(ranges: Ranges): void {
+    const { voxels, reduced } = this.#begin();
+    this.#next = undefined;
     this.#shown = voxels;
     this.reduced = reduced;
     this.#texture = voxelTexture(voxels, this.#texture);
-    this.#ranges = rangesOf(voxels);
+    this.#ranges = ranges;
     const { gain, bias } = toShare(voxels);
     const { uniforms } = this.#material;
     uniforms.voxels.value = this.#texture;

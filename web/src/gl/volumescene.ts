@@ -26,6 +26,8 @@ const HOME = { distance: 2.75, yaw: 0.62, pitch: 0.36 };
 const REST = 160;
 /** A picture that takes no longer than this is fine from the start. */
 const PROMPT_MS = 130;
+/** Of these a frame is spent on getting ready to draw a large volume. */
+const READY_MS = 40;
 
 export class VolumeScene {
   readonly canvas: HTMLCanvasElement;
@@ -227,6 +229,9 @@ export class VolumeScene {
   #step(): void {
     const { width, height } = this.canvas;
     if (this.#marcher.gl.isContextLost() || !this.host.clientWidth) return;
+    const state = this.#marcher.getReady(READY_MS);
+    if (state === "busy") return this.#request();
+    if (state === "sent") return this.#wait(0);
     const cost = this.#marcher.cost(width, height);
     if (this.#dirty) {
       this.#dirty = false;

@@ -99,6 +99,14 @@ function byteTables(voxels: SceneVoxels): [Uint8Array, Uint8Array] | null {
 
 /** Extremes of all blocks. */
 export function rangesOf(voxels: SceneVoxels): Ranges {
+  const pieces = rangesInPieces(voxels);
+  let piece = pieces.next();
+  while (!piece.done) piece = pieces.next();
+  return piece.value;
+}
+
+/** The same with a pause after each channel: of a large volume it takes longer than a page may stand still. */
+export function* rangesInPieces(voxels: SceneVoxels): Generator<void, Ranges, void> {
   const { data, channels, height, width } = voxels;
   const counts = [width, height, channels].map((side) => Math.ceil(side / BLOCK)) as [number, number, number];
   const [nx, ny, nz] = counts;
@@ -130,6 +138,7 @@ export function rangesOf(voxels: SceneVoxels): Ranges {
           }
         }
     }
+    yield;
   }
   return { low, high, counts };
 }

@@ -23,8 +23,8 @@ export interface FilmScene {
 /** What is drawn, for the caption of a film. */
 export interface FilmLook {
   readonly map: ColourMap | "diverging";
-  /** The values at the ends of the colours. */
-  readonly window: readonly [low: number, high: number];
+  /** The values at the ends of the colours; null where each channel has its own. */
+  readonly window: readonly [low: number, high: number] | null;
   /** "conv1 · maximum · order: pca": what a viewer of the film must know. */
   readonly text: string;
 }

@@ -84,11 +84,11 @@ function drawBar(
     context.fillStyle = `rgb(${colours[at]} ${colours[at + 1]} ${colours[at + 2]})`;
     context.fillRect(x + i, y, 1, Math.round(0.8 * size));
   }
-  const [low, high] = look.window;
+  const [low, high] = look.window ?? [0, 0];
   const line = y + 2.25 * size;
-  write(number(low, 3), x, line, width / 3, TEXT);
+  write(look.window ? number(low, 3) : "least", x, line, width / 3, TEXT);
   context.textAlign = "right";
-  write(number(high, 3), x + width, line, width / 3, TEXT);
+  write(look.window ? number(high, 3) : "most", x + width, line, width / 3, TEXT);
   context.textAlign = "center";
   if (look.map === "diverging" && low < 0 && high > 0) {
     const zero = x + (width * -low) / (high - low);

@@ -203,8 +203,15 @@ export interface Reading {
 
 /** What the voxel of a position says. */
 export const roughReading = (
-  { volume, maps }: VolumeData,
+  { volume, maps, wire }: VolumeData,
   channel: number,
   row: number,
   column: number,
-): Reading => ({ value: maps.value(channel, row, column), error: byteError(volume, channel) });
+): Reading => ({ value: maps.value(channel, row, column), error: errorOf(volume, channel, wire) });
+
+/** Half a step of the bytes; half floats were rounded before. */
+function errorOf(volume: VolumeArrays, channel: number, wire: string): number {
+  const [low, high] = [volume.scale[2 * channel], volume.scale[2 * channel + 1]];
+  const rounded = wire === "float16" ? Math.max(Math.abs(low), Math.abs(high)) / 2048 : 0;
+  return byteError(volume, channel) + rounded;
+}

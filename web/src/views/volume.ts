@@ -1,6 +1,7 @@
 // A volume: feature maps or gradients stacked by channel, in 3-D, as linked slices, as tiles and as a table.
 import { focusIsIn, h, isTyping, put } from "../lib/dom";
 import { saveMenu } from "../lib/download";
+import type { FilmLook } from "../lib/film";
 import { VirtualGrid } from "../lib/grid";
 import type { Loaded } from "../lib/loader";
 import { orderData, permutationOf } from "../lib/order";
@@ -60,6 +61,7 @@ const ABOUT: About<VolumeData> = {
 interface Drawn {
   readonly data: VolumeData;
   readonly order: readonly number[];
+  readonly orderName: string;
   readonly look: VolumeLook;
   readonly at: Position;
   readonly fixed: string;
@@ -165,9 +167,8 @@ class VolumeView extends RecordView<VolumeData> {
     const { order: asked } = route.params;
     const unknown =
       asked && asked !== orders.current ? `No order “${asked}” here; showing ${orders.current}.` : "";
-    this.#player.update({ index: this.state.index, route, run, data, order });
+    this.#player.update({ index: this.state.index, route, run, data, order, orderName: orders.current });
     this.note(positionOf(route, order.length, data.volume.height, data.volume.width).note, unknown);
-    this.#head(data, run, orders.current);
     if (!this.#layout.isConnected) put(this.frame.body, this.#layout);
     if (!this.#bar.el.isConnected)
       put(this.frame.tools, this.#bar.el, this.player.el, this.#reset, this.#save);
@@ -183,6 +184,7 @@ class VolumeView extends RecordView<VolumeData> {
     const data = played?.data ?? loaded;
     const orders = orderData(loaded.record, loaded.orders, loaded.maps, route.params.order);
     const order = played?.order ?? permutationOf(orders, orders.current);
+    const orderName = data === loaded || played?.sharedOrder ? orders.current : data.orderName;
     const look = lookOf(route, data, played?.window ?? null);
     const { height, width } = data.volume;
     const at = positionOf(route, order.length, height, width);
@@ -192,7 +194,9 @@ class VolumeView extends RecordView<VolumeData> {
       look,
       at,
       fixed: played?.window ? fixedText(played.window, played.count) : "",
+      orderName,
     };
+    this.head(data.run, volumeHeading(data, orderName, ABOUT.explain));
     this.state.crumb(route.params.ch === undefined ? "" : `channel ${order[at.place]}`);
     this.#arrange(played !== undefined);
   }
@@ -312,19 +316,14 @@ class VolumeView extends RecordView<VolumeData> {
     });
   }
 
-  #head(data: VolumeData, run: string, order: string): void {
-    this.head(run, volumeHeading(data, order, ABOUT.explain));
-  }
-
-  #filmLook(): { map: VolumeLook["map"]; window: readonly [number, number]; text: string } {
+  #filmLook(): FilmLook {
     const drawn = this.#drawn;
     if (!drawn) return { map: "inferno", window: [0, 1], text: "" };
-    const { data, look } = drawn;
-    const order = this.state.route.params.order ?? data.orderName;
+    const { data, look, orderName } = drawn;
     return {
       map: look.map,
-      window: [look.shown.scale.low, look.shown.scale.high],
-      text: `${data.layer} · ${look.mode} · order: ${order}`,
+      window: look.shown.own ? null : [look.shown.scale.low, look.shown.scale.high],
+      text: `${data.layer} · ${look.mode} · order: ${orderName}`,
     };
   }
 

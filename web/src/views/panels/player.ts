@@ -36,6 +36,7 @@ export interface PlayerState {
   readonly data: VolumeData;
   /** The order that the page shows the record in: that of all frames with as many channels. */
   readonly order: readonly number[];
+  readonly orderName: string;
 }
 
 /** Frames that are fetched before they are shown. */
@@ -105,11 +106,13 @@ export class PlayerPanel {
     this.#playback.speed = Number(choiceOf(route, "speed", [USUAL_SPEED, ...SPEEDS]));
     this.#playback.repeat = choiceOf(route, "repeat", REPEATS);
     if (moved) this.#leave();
+    // A run that grows while it is played goes on playing.
+    const goesOn = this.#key !== this.#series.key && this.#series.grown && this.#playback.playing;
     if (this.#key !== this.#series.key) this.#anew();
     if (moved && route.params.frame !== undefined) {
       // Another record was chosen: the frame in the address is one of the series before.
       queueMicrotask(() => this.options.set({ frame: null }));
-    } else if (!this.#film.busy) this.#follow(route);
+    } else if (!this.#film.busy) this.#follow(route, goesOn);
     this.#mark();
     // The numbers that are said are those the view draws with: it draws after this.
     if (this.#played) queueMicrotask(() => this.#mark());
@@ -155,7 +158,7 @@ export class PlayerPanel {
   }
 
   /** Go where the address says, if it says something else than before. */
-  #follow({ params }: Route): void {
+  #follow({ params }: Route, goesOn: boolean): void {
     const active = params.frame !== undefined || params.over !== undefined;
     const wanted = active ? `${this.#key}\n${params.frame ?? ""}` : "";
     if (wanted === this.#followed) return;
@@ -165,14 +168,17 @@ export class PlayerPanel {
     this.#playback.stop();
     const last = Math.max(0, this.#series.frames.length - 1);
     const at = Number.parseInt(params.frame ?? "", 10);
-    this.#quietly(Number.isFinite(at) ? Math.max(0, Math.min(last, at)) : undefined);
+    const play = goesOn ? (): void => this.#playback.play() : undefined;
+    this.#quietly(Number.isFinite(at) ? Math.max(0, Math.min(last, at)) : undefined, play);
   }
 
   #write(at: number): void {
     const { params } = this.#state?.route ?? { params: {} as Route["params"] };
     this.#followed = `${this.#key}\n${at}`;
     this.#writtenAt = performance.now();
-    if (params.frame !== String(at)) this.options.set({ frame: at });
+    // Without its step the address means the last record, which may be another one soon.
+    const step = params.step ?? this.#state?.data.record.step ?? null;
+    if (params.frame !== String(at)) this.options.set({ step, frame: at });
   }
 
   #toggle(): void {
@@ -267,12 +273,13 @@ export class PlayerPanel {
     if (this.#reading) return [this.#reading];
     const played = this.#played;
     if (!played || !this.#state) return [];
-    const [low, high] = this.options.look().window.map((end) => number(end, 3));
+    const [low, high] = (this.options.look().window ?? []).map((end) => number(end, 3));
     const scale = played.window
       ? `One scale for all ${plural(played.count, "frame")}: ${low} … ${high}.`
-      : `Each frame on its own scale; this one: ${low} … ${high}.`;
-    const { data, route } = this.#state;
-    const orderName = route.params.order ?? data.orderName;
+      : low === undefined
+        ? "Each channel of each frame on its own scale."
+        : `Each frame on its own scale; this one: ${low} … ${high}.`;
+    const { data, orderName } = this.#state;
     const order = played.sharedOrder
       ? `All frames in the order of ${data.record.tag}${orderName ? ` (${orderName})` : ""}.`
       : "Each frame in its own order: the channels of different layers are different ones.";
@@ -330,6 +337,7 @@ export class PlayerPanel {
   }
 
   #scaleText(): string {
+    if (!this.options.look().window) return "each channel on its own scale";
     if (!this.#played) return "scale of this volume";
     return this.#played.window
       ? `one scale for all ${plural(this.#played.count, "frame")}`

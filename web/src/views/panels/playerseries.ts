@@ -42,6 +42,9 @@ export class PlayerSeries {
   overs: readonly Over[] = [];
   /** Another one for another series. */
   key = "";
+  /** Whether the last change of the key was only that frames have come or gone. */
+  grown = false;
+  #kind = "";
   #store: FrameStore | undefined;
   #run = "";
   #state: PlayerState | undefined;
@@ -89,8 +92,11 @@ export class PlayerSeries {
     this.#candidates = framesOver(run, this.#base.place, this.over === "classes" ? "images" : this.over);
     const own = route.params.framescale === "own" ? "own" : "one";
     const ids = this.#candidates.map(({ record }) => record.id).join();
-    const key = [name, data.record.id, this.over, own, ids].join("\n");
+    const kind = [name, data.record.id, this.over, own].join("\n");
+    const key = `${kind}\n${ids}`;
     if (key === this.key) return;
+    this.grown = kind === this.#kind;
+    this.#kind = kind;
     this.key = key;
     this.#opening = this.#opened = undefined;
   }

@@ -91,13 +91,6 @@ export class VolumeStage {
     if (shown.voxels !== this.#voxels) {
       this.#voxels = shown.voxels;
       scene.setVoxels(shown.spacing ? { ...shown.voxels, spacing: shown.spacing } : shown.voxels);
-      const { reduced } = scene;
-      this.#reduced.hidden = !reduced;
-      if (reduced)
-        put(
-          this.#reduced,
-          `Drawn from every ${reduced.channels} × ${reduced.rows} × ${reduced.columns} voxels' strongest: the volume is larger than this graphics card takes.`,
-        );
     }
     scene.setLook(shown.look);
     scene.setSlices(shown.slices);
@@ -124,9 +117,15 @@ export class VolumeStage {
     this.#scene?.destroy();
   }
 
-  /** Say on the element whether what is on it is the fine picture. */
+  /** Say on the element whether what is on it is the fine picture, and of how many voxels it is. */
   #drawn(fine: boolean): void {
     this.el.dataset.drawn = fine ? "fine" : "coarse";
+    // What the card takes is known once something is drawn.
+    const reduced = this.#scene?.reduced;
+    this.#reduced.hidden = !reduced;
+    if (!reduced) return;
+    const text = `Drawn from every ${reduced.channels} × ${reduced.rows} × ${reduced.columns} voxels' strongest: the volume is larger than this graphics card takes.`;
+    if (this.#reduced.textContent !== text) put(this.#reduced, text);
   }
 
   #colour(theme: string): void {
