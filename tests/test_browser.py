@@ -30,6 +30,9 @@ VIEWS = (
     "Feature maps",
     "Layers",
     "Embedding",
+    "Weight gradients",
+    "Importance",
+    "Ablation",
     "Volume",
 )
 

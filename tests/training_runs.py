@@ -24,6 +24,9 @@ VIEWS: Final = (
     "layer",
     "audit",
     "embedding",
+    "gradients",
+    "importance",
+    "ablation",
     "volume",
 )
 """The names of all views in the address."""

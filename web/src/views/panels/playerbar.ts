@@ -193,7 +193,7 @@ export class PlayerBar {
   }
 
   #mark(playing: boolean): void {
-    const label = playing ? "Pause" : "Play";
+    const label = playing ? "Pause frames" : "Play frames";
     if (this.#play.getAttribute("aria-label") === label) return;
     this.#play.setAttribute("aria-label", label);
     const path = playing ? "M5 3.5v9M11 3.5v9" : "M5 3.2v9.6l7.6-4.8z";
