@@ -70,6 +70,16 @@ def test_tsne_was_recorded_on_its_way_and_keeps_classes_together(small_demo: Pat
     assert len(Run(small_demo / "mnist" / "volumes").entries("volume")) == 3
 
 
+def test_a_few_large_values_do_not_leave_a_volume_dark(small_demo: Path) -> None:
+    run = Run(small_demo / "mnist" / "volumes")
+    for entry in run.entries("volume"):
+        volume = run.record(entry)
+        values = volume.arrays()["volume"]
+        assert volume.meta["scaling"] == {"by": "layer", "percentiles": [0.2, 99.8]}
+        np.testing.assert_allclose(volume.meta["window"], np.percentile(values, [0.2, 99.8]), rtol=1e-5)
+        assert volume.meta["window"][1] < values.max()
+
+
 def test_what_each_filter_matters_is_measured(small_demo: Path) -> None:
     run = Run(small_demo / "mnist" / "filters")
     for layer, filters in (("conv1", 32), ("conv2", 64)):

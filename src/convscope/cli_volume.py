@@ -46,7 +46,7 @@ def record_volume(
         int | None, typer.Option(help="Give all pictures the order of this one, numbered from 0; each its own.", min=0)
     ] = None,
     scale: Scale = None,
-    percentiles: Percentiles = "0,100",
+    percentiles: Percentiles = "",
     gradients: Annotated[
         str,
         typer.Option(
@@ -69,7 +69,9 @@ def record_volume(
     """Write feature maps, or gradients of weights, as 3-D volumes whose channels stand in order."""
     share_the_cores()
     sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
-    look: dict[str, Any] = {"scale": scale, "percentiles": pair(percentiles), "wire": wire}
+    look: dict[str, Any] = {"scale": scale, "wire": wire}
+    if percentiles:
+        look["percentiles"] = pair(percentiles)
     if inputs and not gradients:
         raise InputError(
             "--inputs says how the inputs of filters are joined, maps have none; give --gradients CLASS too"

@@ -21,6 +21,8 @@ Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
 FRAME_EVERY: Final = 10
+SHOWN: Final = (0.2, 99.8)
+"""Percentiles that the scale of feature maps spans: a few large values would leave all others nearly black."""
 
 
 def record_filters(
@@ -138,8 +140,8 @@ def record_volumes(
     progress
         Called with (pictures done, pictures in all).
     **options
-        More of what :class:`~convscope.inspect.volume.Volume` takes: ``orders``, ``rows``, ``scale``, ``percentiles``,
-        ``wire`` …
+        More of what :class:`~convscope.inspect.volume.Volume` takes: ``orders``, ``rows``, ``scale``, ``percentiles``
+        (:data:`SHOWN` by default), ``wire`` …
 
     Raises
     ------
@@ -169,6 +171,8 @@ def picture_volumes(
 ) -> dict[str, Volume]:
     """Return the feature maps of some layers for one picture as volumes, in one forward pass."""
     found = model.activations(images.images(number, number + 1), list(layers), tap=tap)
+    if options.get("scale") != "channel":  # which cuts values off, where others only end the colours
+        options = {"percentiles": SHOWN, **options}
     label = -1 if images.labels is None else int(images.labels[number])
     known = images.label_names[label] if 0 <= label < len(images.label_names) else ""
     return {
