@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hatch_build import find_npm
 from playwright.sync_api import Page
 
 from browser_pages import until
@@ -54,7 +55,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scene") / "scene.js"
     bundler = ROOT / "web" / "node_modules" / ".bin" / "esbuild"
     command = [bundler, ROOT / "web" / "tests" / "volumepage.ts", "--bundle", "--format=iife", f"--outfile={out}"]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=find_npm()[1])  # the bundler is a script of Node's
     return out
 
 

@@ -30,6 +30,7 @@ from convscope.nets.data import ArrayImages, Preprocessing
 from convscope.nets.datasets.listed import ListedImages
 from convscope.nets.top_maps import shrunk_size
 from convscope.nets.torch import Model
+from convscope.scale import local
 from convscope.store.records import Record
 from convscope.summary import RULE_NAMES
 
@@ -216,6 +217,7 @@ def test_the_pages_fill_up_while_the_search_runs(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(module, "PUBLISH_SECONDS", 0.0)
     monkeypatch.setattr(module, "SEARCH_SHARE", 0.0)
     monkeypatch.setattr(module, "BEHIND", 0.0)
+    monkeypatch.setattr(local, "_QUICK", float("inf"))  # on a slow disk it saves less often
     model, real = branches(), Model.top_k
     monkeypatch.setattr(Model, "top_k", lambda *a, **o: real(*a, **o, shard_size=2, every=1))
     with SummaryWriter(tmp_path) as writer:
