@@ -70,16 +70,17 @@ def from_debian(package: str) -> None:
 
 def install() -> str | None:
     """Install a Chromium and return its path, or ``None``."""
-    for package in (SHELL, "chromium"):  # the first is not in every release
-        from_debian(package)
-        if path := find(shell=True):
-            return path
+    from_debian("chromium")  # not every release has its shell
+    if path := find():
+        return path
     print("asking Playwright for its Chromium", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     return find()
 
 
 if __name__ == "__main__":
+    if not shutil.which(SHELL):
+        from_debian(SHELL)
     browser = find(shell=True) or install()
     if browser is None:
         sys.exit(

@@ -39,7 +39,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from convscope.demo.training import Recipe
 
     out = tmp_path_factory.mktemp("demo") / "run"
-    small = main.Scale(Recipe(epochs=2, pictures=600, batch=50), 120, 120, 120, 3)
+    small = main.Scale(Recipe(epochs=2, pictures=600, batch=50), 120, 120, 120, 3, measured=120)
     options = DemoOptions(out, alexnet=False, offline=True, port=0, open_browser=False, stay=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "FULL", small)

@@ -112,7 +112,7 @@ def test_a_second_run_finds_everything_there(small_demo: Path, tmp_path: Path) -
 
 
 def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(1, 200, batch=50), 60, 60, 30, 1))
+    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(1, 200, batch=50), 60, 60, 30, 1, measured=40))
     real = main.record_embedding
 
     def interrupt(*_: object, **__: object) -> None:
@@ -137,7 +137,7 @@ def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeyp
 
 
 def test_the_same_seed_gives_the_same_curve(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(epochs=2, pictures=600, batch=50), 60, 60, 30, 1))
+    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(epochs=2, pictures=600, batch=50), 60, 60, 30, 1, measured=40))
     tell(options(tmp_path / "run"))
     curves = [Run(base / "mnist" / "training").scalars("train/loss").value for base in (small_demo, tmp_path / "run")]
     np.testing.assert_array_equal(*curves)
