@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
@@ -18,7 +19,7 @@ from starlette.testclient import TestClient
 from convscope.errors import InputError, NotFoundError, StorageError
 from convscope.inspect.volume import Volume
 from convscope.recording import SummaryWriter
-from convscope.store import Logdir
+from convscope.store import Logdir, Run
 from convscope.view import serve
 from convscope.view.server import create_app, host_name
 from convscope.view.source import LogdirSource
@@ -212,3 +213,17 @@ def test_addresses_that_cannot_be_had(logdir: Path) -> None:
         taken.listen(1)
         with serve(logdir, port=taken.getsockname()[1]) as server:
             assert server.port > taken.getsockname()[1]
+
+
+def test_a_server_that_ends_leaves_no_connection_open(tmp_path: Path) -> None:
+    """A browser asked for much and reads nothing: what cannot be sent any more is given up."""
+    with SummaryWriter(tmp_path) as writer:
+        noise = np.random.default_rng(0).random((256, 256, 256)).astype(np.float32)
+        writer.add(Volume(noise, orders=()), "large")
+    with serve(tmp_path, port=0) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        entry = Run(tmp_path).entries("volume")[0]
+        question = f"GET /api/arrays?run=.&id={entry.id}&names=volume HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        client.sendall(question.encode())
+        assert client.recv(12) == b"HTTP/1.1 200"
+        server.stop()
+    gc.collect()  # tells of sockets that were forgotten, which fails the test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import secrets
 import socket
@@ -133,7 +134,17 @@ def serve(
     config = uvicorn.Config(
         app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws="none"
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        """Leaves no connection open, also where a browser does not read what it asked for."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)  # in which they are closed
+
+    server = Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="convscope-viewer", daemon=True)
     thread.start()
     stored = source.stored if isinstance(source, LiveSource) else source
