@@ -52,8 +52,12 @@ bench: .venv/ready  ## the paired benchmarks (IMAGES=FOLDER for those that need 
 	$(PYTHON) benchmarks/orders.py
 	$(PYTHON) benchmarks/ablation.py
 	$(PYTHON) benchmarks/volume.py
+	$(PYTHON) benchmarks/embedding.py tsne
+	$(PYTHON) benchmarks/embedding.py neighbours --half
+	$(PYTHON) benchmarks/embedding_page.py
 ifdef IMAGES
 	$(PYTHON) benchmarks/inspecting.py $(IMAGES)
+	$(PYTHON) benchmarks/embedding.py extraction --data $(IMAGES)
 	$(PYTHON) benchmarks/projecting.py $(IMAGES) --networks alexnet,vgg16
 endif
 

@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from sklearn.datasets import load_sample_image
 
+import embedding_runs
 from browser import FLAGS, find
 from convscope.demo import DemoOptions, run_demo
 from convscope.jobs.live import LiveModel
@@ -70,6 +71,15 @@ TRAINING: Final = {
     "histograms-bands": "#/histograms?mode=bands&runs=log_loss-l2",
 }
 """Pages of what ``training_logs`` writes."""
+EMBEDDINGS: Final = {
+    "embedding-search": "#/embedding?run=photographs&tag=features.12&proj=tsne&q=dog",
+    "embedding-3d": "#/embedding?run=photographs&tag=features.12&proj=tsne-3d&draw=thumbnails",
+    "embedding-pair": "#/embedding?run=photographs&tag=features.12&point=8&pair=photographs%7Cfeatures.5%7Ctsne",
+    "embedding-timeline": "#/embedding?run=epochs&tag=fc1&proj=tsne&draw=dots&sel=8",
+}
+"""Pages of what ``embedding_runs`` writes."""
+FORMING: Final = (0, 15, 40, 260, 300, 750)
+"""Iterations of a t-SNE that stand side by side."""
 ON_A_PHONE: Final = ("scalars", "histograms", "images", "hparams", "graph", "network")
 """Pages whose narrow pictures stand side by side in the docs."""
 SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
@@ -108,6 +118,35 @@ def training_pictures(browser: Browser) -> None:
         with serve(folder, port=0) as server:
             all_pictures(browser, server.url, "wide", PICTURES, TRAINING)
             all_pictures(browser, server.url, "narrow", NARROW, TRAINING)
+
+
+def embedding_pictures(browser: Browser) -> None:
+    """Take the pages of embeddings that the demo does not have."""
+    with tempfile.TemporaryDirectory() as folder:
+        embedding_runs.write_all(Path(folder))
+        with serve(folder, port=0) as server:
+            all_pictures(browser, server.url, "wide", PICTURES, EMBEDDINGS)
+            all_pictures(browser, server.url, "narrow", NARROW, EMBEDDINGS)
+
+
+def forming_picture(browser: Browser, address: str, theme: str) -> None:
+    """Put the map at some iterations side by side."""
+    page = browser.new_page(viewport={"width": 1000, "height": 900}, color_scheme=theme, reduced_motion="reduce")
+    shown = []
+    for iteration in FORMING:
+        page.goto(f"{address}&draw=dots&it={iteration}")
+        page.wait_for_selector("html[data-ready='true']", timeout=60_000)
+        page.wait_for_timeout(1200)
+        shown.append(Image.open(BytesIO(page.locator(".scene").first.screenshot())))
+    side = min(shown[0].size)
+    sheet = Image.new("RGB", (len(shown) * (side + PAPER) - PAPER, side), "#8a8f98")
+    for place, one in enumerate(shown):
+        left, top = (one.width - side) // 2, (one.height - side) // 2
+        sheet.paste(one.crop((left, top, left + side, top + side)), (place * (side + PAPER), 0))
+    file = PICTURES / f"embedding-forming-{theme}.webp"
+    sheet.resize((1440, round(1440 * sheet.height / sheet.width))).save(file, quality=85, method=6)
+    print(file.relative_to(ROOT))
+    page.close()
 
 
 def phone_sheets(pages: Sequence[str]) -> None:
@@ -189,7 +228,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
         all_pictures(browser, server.url, "wide", PICTURES, PAGES)
         all_pictures(browser, server.url, "narrow", NARROW, PAGES)
+        for theme in ("light", "dark"):
+            forming_picture(browser, f"{server.url}#/embedding?run=mnist/embedding&proj=tsne", theme)
         training_pictures(browser)
+        embedding_pictures(browser)
         phone_sheets(ON_A_PHONE)
         live_pictures(browser, PICTURES)
         with tempfile.TemporaryDirectory() as folder:

@@ -177,6 +177,7 @@ def test_a_narrow_page_has_a_drawer_and_no_sideways_scrolling(page: Page, server
 def test_all_points_of_an_embedding_are_in_sight(page: Page, server: RunningServer, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     open_view(page, server, "#/embedding?draw=dots")
+    page.locator("canvas.gl").scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     box = settled(page.locator("canvas.gl"))
     shown = page.screenshot(
@@ -306,7 +307,7 @@ def test_no_page_scrolls_sideways_on_the_smallest_phones(page: Page, server: Run
 
 def test_an_embedding_made_anew_has_no_old_positions(page: Page, tmp_path: Path) -> None:
     def embedding(points: int) -> Summary:
-        arrays = {"label": np.zeros(points, np.int32), "index": np.arange(points, dtype=np.int32)}
+        arrays = {"label": np.zeros(points, np.int32), "index": np.arange(points), "vector": np.eye(points, 3)}
         return Summary("embedding", "fc", 0, time.time(), arrays, {}, {"layer": "fc", "label_names": ["dog"]})
 
     def projection(points: int) -> Summary:

@@ -214,8 +214,13 @@ def test_rank_correlations_say_n_and_choose_the_plot(page: Page, server: Running
     expect(ranks.get_by_role("row", name="augment").get_by_role("button")).to_have_text("0.00n 3")
     page.locator(".scatter-choices").get_by_label("x", exact=True).select_option("optimizer")
     expect(page.get_by_test_id("scatter-summary")).to_contain_text("accuracy (linear) over optimizer (category)")
-    cell.click()
-    expect(page.get_by_test_id("scatter-summary")).to_contain_text("accuracy (linear) over lr (log)")
+    summary = page.get_by_test_id("scatter-summary")
+
+    def chosen() -> bool:  # a table that is drawn anew between press and release has no click
+        cell.click()
+        return "accuracy (linear) over lr (log)" in (summary.text_content() or "")
+
+    until(page, chosen, "the plot of what was clicked")
     expect(cell).to_have_attribute("aria-pressed", "true")
 
 

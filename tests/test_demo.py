@@ -17,6 +17,7 @@ from convscope.demo import DemoOptions, main, run_demo
 from convscope.demo.stages import Ledger
 from convscope.demo.training import Recipe
 from convscope.errors import InputError, StorageError
+from convscope.jobs.projections import read_projection
 
 
 def test_each_stage_leaves_what_the_pages_show(small_demo: Path) -> None:
@@ -61,12 +62,13 @@ def test_the_channels_are_complete_and_true_to_the_search(small_demo: Path) -> N
 
 def test_tsne_was_recorded_on_its_way_and_keeps_classes_together(small_demo: Path) -> None:
     run = Run(small_demo / "mnist" / "embedding")
-    frames = run.entries("projection", "fc1/tsne")
-    assert [frame.step for frame in frames] == list(range(10, 121, 10))
-    final = run.record(frames[-1])
-    assert final.meta["final"]
-    assert final.meta["embedding"] == run.entries("embedding")[0].id
-    assert final.meta["quality"]["label_agreement"] > 0.6
+    final = read_projection(run, "fc1/tsne")
+    assert final.frames is not None
+    assert final.frames.iterations.tolist() == list(range(0, 120, 5))
+    assert final.is_final
+    assert final.embedding == run.entries("embedding")[0].id
+    assert final.quality["label_accuracy"] > 0.6
+    assert {entry.step for entry in run.entries("projection")} == {0}  # that of the embedding
     assert len(Run(small_demo / "mnist" / "volumes").entries("volume")) == 3
 
 
@@ -111,13 +113,13 @@ def test_a_second_run_finds_everything_there(small_demo: Path, tmp_path: Path) -
     assert "everything is there already" in tell(options(copy))
 
 
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "FULL", main.Scale(Recipe(1, 200, batch=50), 60, 60, 30, 1, measured=40))
     real = main.record_embedding
-
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(main, "record_embedding", interrupt)
     with pytest.raises(KeyboardInterrupt):
         tell(options(tmp_path / "run"))
@@ -129,16 +131,21 @@ def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeyp
     assert "resuming: training, channels done already" in said
     after = Run(tmp_path / "run" / "mnist" / "training").scalars("train/loss").value
     np.testing.assert_array_equal(before, after)
-    assert Run(tmp_path / "run" / "mnist" / "embedding").entries("projection", "fc1/tsne")[-1].step == 30
+    assert read_projection(tmp_path / "run" / "mnist" / "embedding", "fc1/tsne").iteration == 30
 
-    said = tell(options(tmp_path / "run", seed=1))
-    assert "starting clean" in said
+    said = io.StringIO()
+    monkeypatch.setattr(main, "record_maps", interrupt)  # what comes after the training has been seen
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(options(tmp_path / "run", seed=1), Console(file=said, width=200))
+    assert "starting clean" in said.getvalue()
     assert not np.array_equal(before, Run(tmp_path / "run" / "mnist" / "training").scalars("train/loss").value)
 
 
 def test_the_same_seed_gives_the_same_curve(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "FULL", main.Scale(Recipe(epochs=2, pictures=600, batch=50), 60, 60, 30, 1, measured=40))
-    tell(options(tmp_path / "run"))
+    monkeypatch.setattr(main, "record_maps", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tell(options(tmp_path / "run"))
     curves = [Run(base / "mnist" / "training").scalars("train/loss").value for base in (small_demo, tmp_path / "run")]
     np.testing.assert_array_equal(*curves)
 

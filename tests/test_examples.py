@@ -216,6 +216,34 @@ def test_the_study_of_cnn_vis_frames_classes_right_and_wrong_on_one_scale(
     assert all(order == orders[0] for order in orders), "one order for all frames"
 
 
+def test_mxboards_demo_embeds_pictures_with_their_classes_and_finds_the_dogs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "by_colour.py").write_text(BY_COLOUR)
+    monkeypatch.syspath_prepend(tmp_path)
+    for number in range(24):
+        path = tmp_path / "pictures" / ("dog", "hot dog", "dogsled")[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (80 * (number % 3), 9 * number, 40)).save(path)
+    options = ["--images", str(tmp_path / "pictures"), "--network", "by_colour:build", "--count", "16"]
+    small = ["--perplexity", "4", "--iterations", "10", "--run", str(tmp_path / "run")]
+    example("mxboard_demo").main([*options, *small])
+    said = capsys.readouterr().out
+    assert re.search(r"16 pictures of pictures by .*build, layer penultimate, 2: 6 numbers each", said)
+    run = cs.Run(tmp_path / "run")
+    (entry,) = run.entries("embedding")
+    record = run.record(entry)
+    names = np.array(record.meta["label_names"])[record.arrays()["label"]]
+    assert {*names} == {"dog", "hot dog", "dogsled"}, "of all classes, not of the first"
+    exact, word, part = (int((names == name).sum()) for name in ("dog", "hot dog", "dogsled"))
+    found = re.findall(r"search \"dog\": (.*)", said)
+    assert found == [f"{exact} exactly, {word} as a word, {part} as part of a word"]
+    (picture,) = run.images("pictures")
+    assert (picture.height, picture.width) == (160, 160), "4 × 4 of 40 × 40"
+    assert set(run.tags()["projection"]) == {"2/pca", "2/tsne"}
+    assert [embedding.tag for embedding in run.embeddings()] == ["2"]
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_every_example_explains_itself_and_is_listed(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = example(script.stem)

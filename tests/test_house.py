@@ -14,10 +14,11 @@ from conftest import ROOT
 from convscope.summary import KINDS
 
 SOURCE = ROOT / "src" / "convscope"
-BASE = {"errors", "arrays"}
+BASE = {"errors", "arrays", "blocks"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
+    "blocks": set(),
     "summary": BASE,
     "formats": BASE,
     "store": BASE | {"formats", "summary"},
@@ -25,19 +26,22 @@ MAY_IMPORT = {
     "embed": BASE | {"summary"},
     "scale": BASE | {"inspect", "embed"},
     "nets": BASE | {"formats", "summary", "inspect", "embed", "scale"},
-    "view": BASE | {"formats", "summary", "store"},
-    "recording": BASE | {"formats", "summary", "store", "inspect", "nets"},
+    "view": BASE | {"formats", "summary", "store", "embed", "recording"},
+    "recording": BASE | {"formats", "summary", "store", "inspect", "embed", "nets"},
     "compat": BASE | {"formats", "recording", "store"},
 }
 EVERYTHING = {*MAY_IMPORT, "jobs", "console", ""}
-COMMANDS = {"cli_filters", "cli_options", "cli_volume"}
+COMMANDS = {"cli_embed", "cli_filters", "cli_options", "cli_project", "cli_view", "cli_volume"}
 TOP = {
     "jobs": EVERYTHING,
     "console": set(),
     "demo": EVERYTHING,
     "cli_options": BASE,
+    "cli_embed": EVERYTHING | {"cli_options"},
     "cli_filters": EVERYTHING | {"cli_options"},
     "cli_volume": EVERYTHING | {"cli_options"},
+    "cli_project": EVERYTHING | {"cli_options"},
+    "cli_view": EVERYTHING | {"cli_options", "cli_volume"},
     "cli": EVERYTHING | COMMANDS | {"demo"},
     "": EVERYTHING,
 }

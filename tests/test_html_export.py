@@ -376,8 +376,8 @@ def test_a_file_above_the_cap_is_refused_with_its_size_and_advice(run: Path, tmp
     assert "layers (conv2" in str(caught.value)
     assert "rules (there are 2)" in str(caught.value)
     source = LogdirSource(Logdir(run))
-    with pytest.raises(InputError, match=r"more than ten times as much as the 0\.8"):
-        compose(source, Choice(), max_mb=0.8)
+    with pytest.raises(InputError, match=r"more than ten times as much as the 0\.85"):
+        compose(source, Choice(), max_mb=0.85)
 
 
 def test_blocks_are_kept_once_and_far_too_many_are_not_looked_at() -> None:

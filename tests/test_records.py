@@ -262,5 +262,13 @@ def test_damaged_arrays_and_pictures(tmp_path: Path) -> None:
 
 def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
     summary = topk(noise(2, 2, 40, 40, 3))
-    one, other = (records._contents("name", summary, 5.0) for _ in range(2))
+    names = ("00000000-topk-00000a", "00000001-topk-00000a")
+    one, other = ({}, {})
+    for name, found in zip(names, (one, other), strict=True):
+        size = records.write_record(tmp_path, name, summary, 5.0)
+        folder = tmp_path / records.DIRECTORY / name
+        found.update({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")})
+        assert size == sum(map(len, found.values()))
+    other["meta.json"] = other["meta.json"].replace(names[1].encode(), names[0].encode())
     assert one == other
+    assert len(one) > 2

@@ -407,6 +407,8 @@ def test_a_hundred_thousand_tags_are_listed_in_short(tmp_path: Path) -> None:
         def entries(self) -> list[Any]:
             return []
 
+        listed_embeddings = entries
+
     told = listing.Listing().changes(0, [Many()])  # type: ignore[list-item]
     assert len(told.to_json()) < 2_500_000  # little more than the tags themselves
     assert told.runs[0].count(b"layer") == 100_000

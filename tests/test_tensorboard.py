@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convscope.embed import Embedding
 from convscope.recording import SummaryWriter
 from convscope.store import Run
 from convscope.summary import Summary
@@ -31,6 +32,19 @@ SESSIONS = {
     "startIndex": 0,
     "sliceSize": 100,
 }
+
+
+def an_embedding() -> Embedding:
+    """Return one with labels that are hard on tables, and pictures that are not square or not there."""
+    pictures: list[Any] = [np.full((5, 9, 3), row, np.uint8) for row in range(20)]
+    pictures[3], pictures[4] = np.full((5, 2, 3), 200, np.uint8), None
+    return Embedding(
+        np.random.default_rng(3).normal(size=(20, 5)).astype(np.float32),
+        ["<b>dog</b>", "tab\tand\nline", "כלב", "nul\0 and a very long name" * 40] * 5,
+        columns={"split": ["train", None] * 10, "loss": np.arange(20)},
+        thumbnails=pictures,
+        layer="fc",
+    )
 
 
 def log_everything(path: Path) -> None:
@@ -67,6 +81,9 @@ def log_everything(path: Path) -> None:
         writer.add_scalar("odd", float("nan"), 1)
         writer.add_scalar("odd", float("-inf"), 2)
         writer.add_embedding(np.zeros((20, 5)), {"name": list("abcdefghijklmnopqrst"), "n": range(20)}, tag="zero")
+        writer.add_embedding(an_embedding(), global_step=3)
+        with pytest.warns(UserWarning, match="shrunk from 4 × 1700"):
+            writer.add_embedding(values, None, np.full((20, 1700, 4), 9, np.uint8), tag="tall")
         writer.add_pr_curves("classes", LABELS, np.stack([1 - SCORES, SCORES], 1), ["no", "yes"], 1)
         writer.add_roc_curves("roc", LABELS, np.stack([1 - SCORES, SCORES], 1), ["no", "yes"], 1)
         writer.add_confusion_matrix("confusion", LABELS, SCORES > 0.5, ["no", "yes"], 1)
@@ -315,13 +332,15 @@ def test_the_projector(server: Server, name: str, run: Run) -> None:
     shown = {item["tensorName"]: item for item in server.ask("plugin/projector/info", run=name)["embeddings"]}
     ours = {f"{item.tag}:{item.step:05d}": item for item in run.embeddings()}
     assert not run.problems
-    assert sorted(shown) == sorted(ours) == ["zero:00000", "ü/e:00001", "ü/e:00007"]
+    assert sorted(shown) == sorted(ours) == ["fc:00003", "tall:00000", "zero:00000", "ü/e:00001", "ü/e:00007"]
     for key, item in ours.items():
         data = server.raw("plugin/projector/tensor", run=name, name=key)
         np.testing.assert_array_equal(np.frombuffer(data, "<f4").reshape(item.vectors.shape), item.vectors)
         assert shown[key]["tensorShape"] == list(item.vectors.shape)
+        if not item.metadata:
+            continue
         text = server.raw("plugin/projector/metadata", run=name, name=key).decode()
-        lines = [line.split("\t") for line in text.splitlines()]
+        lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
         columns = [list(column) for column in zip(*lines, strict=True)]
         if len(item.metadata) > 1:
             assert columns == [[title, *cells] for title, cells in item.metadata.items()]
@@ -331,6 +350,19 @@ def test_the_projector(server: Server, name: str, run: Run) -> None:
     data = server.raw("plugin/projector/sprite_image", run=name, name="ü/e:00007")
     assert data == picture.sprite.read_bytes()
     assert shown["ü/e:00007"]["sprite"]["singleImageDim"] == [7, 5]
+    assert shown["tall:00000"]["sprite"]["singleImageDim"] == [4, 1638]  # five in a row of at most 8192 pixels
+    embedding = an_embedding()
+    assert ours["fc:00003"].metadata == {
+        "label": [embedding.label_names[label].replace("\t", " ").replace("\n", " ") for label in embedding.labels],
+        "split": ["train", ""] * 10,
+        "loss": [str(row) for row in range(20)],
+    }
+    width, height = shown["fc:00003"]["sprite"]["singleImageDim"]
+    assert (width, height) == (9, 5)
+    sheet = np.asarray(Image.open(io.BytesIO(server.raw("plugin/projector/sprite_image", run=name, name="fc:00003"))))
+    assert sheet.shape[:2] == (5 * height, 5 * width)
+    np.testing.assert_array_equal(sheet[height : 2 * height, 2 * width : 3 * width, :3], embedding.thumbnails[7])
+    assert (sheet[0, 3 * width : 5 * width, 3] > 0).sum() == 2  # the fourth is narrow, the fifth not there
     assert (ours["zero:00000"].vectors == 0).all()
 
 

@@ -376,6 +376,7 @@ def test_mnist_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         gzip.compress(struct.pack(">HBB1I", 0, 13, 1, 4) + b"1234"),
         _idx(np.zeros((3, 28, 28), np.uint8))[:-9],
     ],
+    ids=["no gzip", "empty", "a torn header", "too few numbers", "another type", "cut off"],
 )
 def test_files_that_are_not_mnist_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     folder = _folder(tmp_path / "mnist")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convscope.inspect.topk import TopK
     from convscope.inspect.volume import Volume
     from convscope.jobs.show import show
+    from convscope.jobs.vectors import read_embedding
     from convscope.nets.torch import Model
     from convscope.nets.watch import watch
     from convscope.recording import SummaryWriter
@@ -33,6 +34,7 @@ _HOMES = {
     "export": "convscope.view.html",
     "Logdir": "convscope.store",
     "Model": "convscope.nets.torch",
+    "read_embedding": "convscope.jobs.vectors",
     "Run": "convscope.store",
     "Summary": "convscope.summary",
     "SummaryWriter": "convscope.recording",
@@ -48,6 +50,7 @@ __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look name
     "export",
     "Logdir",
     "Model",
+    "read_embedding",
     "Run",
     "show",
     "Summary",

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,14 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from convscope import __version__
+from convscope.cli_embed import embed
 from convscope.cli_filters import ablate, importance
 from convscope.cli_options import NoOpen, Port, chosen_in, names_in, shape_of, share_the_cores
-from convscope.cli_volume import Header, Shape, convert, record_volume, shown_volumes
+from convscope.cli_project import project
+from convscope.cli_view import view
+from convscope.cli_volume import convert, record_volume
 from convscope.console import plain
 from convscope.errors import ConvscopeError, InputError, missing_extra
-
-if TYPE_CHECKING:
-    from convscope.view.live import Live
 
 app = typer.Typer(
     name="convscope",
@@ -35,11 +35,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 INTERRUPTED = 130
+_STOPPED = "convscope: interrupted; the same command goes on"
 INTERRUPTED_WHILE = {
     "demo": "convscope: interrupted; the stages that are done are kept, and the same command goes on with the others",
-    "inspect": "convscope: interrupted; the same command goes on where the search was",
-    "importance": "convscope: interrupted; the same command goes on after the pictures that are done",
-    "ablate": "convscope: interrupted; the same command goes on after the pictures that are done",
+    "inspect": f"{_STOPPED} where the search was",
+    "project": f"{_STOPPED} with the projections that are not done",
+    **dict.fromkeys(("embed", "importance", "ablate"), f"{_STOPPED} after the pictures that are done"),
 }
 out = Console(highlight=False, markup=False)
 err = Console(stderr=True, highlight=False, markup=False)
@@ -98,72 +99,7 @@ def demo(
     )
 
 
-@app.command()
-def view(
-    logdir: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A directory that holds runs, or is one; or its URL. Optional with --model. Or files of volumes: "
-            ".vox, .nrrd, .nhdr, .vti, .npy, .npz, .zarr; several are frames.",
-        ),
-    ] = None,
-    port: Port = 6007,
-    host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 asks for a token.")] = "127.0.0.1",
-    no_open: NoOpen = False,
-    model: Annotated[
-        str, typer.Option(help="A network that looks at the pictures dropped into the page; named as for inspect.")
-    ] = "",
-    weights: Annotated[str | None, typer.Option(help="Its weights: a file, or: random.")] = None,
-    device: Annotated[str, typer.Option(help="Where it runs: cpu, cuda, cuda:1, …")] = "cpu",
-    input_shape: Annotated[str, typer.Option(help="Channels, height and width it takes: 3,224,224.")] = "",
-    labels: Annotated[
-        Path | None, typer.Option(help="A file with the names of its classes, one a line (synset_words.txt).")
-    ] = None,
-    shape: Shape = "",
-    hd: Header = "columns-first",
-) -> None:
-    """Show runs in the browser, and follow them as they grow; with --model also what a network makes of a picture.
-
-    Volumes of other programs are shown in 3-D, for as long as the command runs.
-    """
-    import webbrowser
-
-    from convscope.view import serve
-
-    if not model and (weights, device, input_shape, labels) != (None, "cpu", "", None):
-        raise InputError("--weights, --device, --input-shape and --labels say more of a network; name it with --model")
-    live = attached(model, weights, device, input_shape, labels) if model else None
-    with (
-        shown_volumes(logdir or [], shape, hd) as (runs, page, said),
-        serve(runs, host=host, port=port, live=live) as server,
-    ):
-        for line in said:
-            out.print(plain(line), soft_wrap=True)
-        if port not in (0, server.port):
-            out.print(f"port {port} is in use; taking {server.port}")
-        out.print(f"viewer: {server.url}{page}   (Ctrl-C ends it)")
-        if server.waiting:
-            out.print(plain(server.waiting), soft_wrap=True)
-        if live is not None:
-            out.print(plain(f"{live.name} looks at every picture that is dropped into the page"), soft_wrap=True)
-        if not no_open:
-            webbrowser.open(server.url + page)
-        server.wait()
-
-
-def attached(model: str, weights: str | None, device: str, input_shape: str, labels: Path | None) -> Live:
-    """Return the network for the page of ``convscope view``."""
-    share_the_cores()
-    sys.path.insert(0, str(Path.cwd()))  # a network of one's own is looked for here, as python -m does
-    try:
-        from convscope.jobs.folder import Question, open_model
-        from convscope.jobs.live import LiveModel, read_classes
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "torch", "torch", "looking at a picture") from error
-
-    classes = read_classes(labels) if labels else ()
-    question = Question(weights=weights, device=device, input_shape=shape_of(input_shape))
-    return LiveModel(open_model(model, question), classes=classes)
+app.command()(view)
 
 
 @app.command()
@@ -244,8 +180,8 @@ def inspect(
         out.print(plain(line), soft_wrap=True)
 
 
-app.command()(importance)
-app.command()(ablate)
+for command in (embed, project, importance, ablate):
+    app.command(command.__name__)(command)
 app.command(name="volume")(record_volume)
 
 

@@ -108,7 +108,13 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
             ("thumbnail",),
         ),
-        Kind("embedding", "record", "embedding", {"label": "(N,) int32", "index": "(N,) int64"}, ("thumbnail",)),
+        Kind(
+            "embedding",
+            "record",
+            "embedding",
+            {"vector": "(N, D) float16 or float32", "label": "(N,) int32", "index": "(N,) int64"},
+            ("thumbnail",),
+        ),
         Kind("projection", "record", "embedding", {"points": "(N, 2) or (N, 3) float32"}),
         Kind(
             "weight_gradients",

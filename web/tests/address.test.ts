@@ -57,9 +57,10 @@ describe("an address that names what is not here", () => {
   });
 
   it("isolates only classes that points have", () => {
-    const data = { label: Int32Array.of(0, 2, -1) };
+    const data = { label: Int32Array.of(0, 2, -1), classes: ["dog", "cat", "hot dog"] };
     expect(classOf(data, undefined)).toEqual({ label: null, note: "" });
     expect([classOf(data, "2").label, classOf(data, "-1").label]).toEqual([2, -1]);
+    expect([classOf(data, "hot dog").label, classOf(data, "cat").label]).toEqual([2, null]);
     for (const wrong of ["1", "x", "0.5"])
       expect(classOf(data, wrong)).toEqual({ label: null, note: `No class “${wrong}” here.` });
   });
@@ -81,22 +82,25 @@ describe("projections", () => {
     "r",
     early,
     record("p1", "projection", "fc/pca"),
-    record("p2", "projection", "fc/tsne", 10),
+    record("p2", "projection", "fc/tsne"),
     record("x", "embedding", "fc/deep"),
     record("y", "projection", "fc/deep/pca"),
-    record("p3", "projection", "fc/tsne", 20),
+    record("next", "embedding", "fc", 10),
+    record("other", "projection", "fc/tsne", 10),
+    record("p3", "projection", "fc/tsne"),
     late,
-    record("p4", "projection", "fc/tsne", 10),
+    record("p4", "projection", "fc/tsne"),
   );
   const ids = (embedding: typeof early) =>
     [...projectionsOf(one, embedding)].map(([tag, records]) => [tag, records.map(({ id }) => id)]);
 
-  it("belong to the embedding that was written before them", () => {
+  it("belong to the embedding of their step that was written before them", () => {
     expect(ids(early)).toEqual([
       ["fc/pca", ["p1"]],
       ["fc/tsne", ["p2", "p3"]],
     ]);
     expect(ids(late)).toEqual([["fc/tsne", ["p4"]]]);
+    expect(ids(record("next", "embedding", "fc", 10))).toEqual([["fc/tsne", ["other"]]]);
   });
 
   it("are refused where they do not place every point", () => {

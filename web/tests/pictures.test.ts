@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { atlasShape } from "../src/lib/atlas";
 import { rangeIndex, rgb, signedIndex, table } from "../src/lib/colour";
 import { categorical, classColour } from "../src/lib/palette";
 import { insidePart, WHOLE } from "../src/lib/patch";
@@ -112,16 +111,5 @@ describe("colours", () => {
   it("gives no colour where there are more classes than colours", () => {
     expect(classColour(3, 1000, "light")).toBe(classColour(700, 1000, "light"));
     expect(classColour(3, 10, "light")).not.toBe(classColour(4, 10, "light"));
-  });
-});
-
-describe("atlasShape", () => {
-  it("fits any number of tiles into one texture", () => {
-    for (const count of [1, 2, 2304, 100_000]) {
-      const { columns, side } = atlasShape(count, 48);
-      expect(columns * columns).toBeGreaterThanOrEqual(count);
-      expect(columns * side).toBeLessThanOrEqual(4096);
-      expect(side).toBeGreaterThan(0);
-    }
   });
 });

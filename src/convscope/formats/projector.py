@@ -183,9 +183,9 @@ def decode_vectors(data: bytes, shape: tuple[int, ...]) -> Matrix:
     FormatError
         If the file is neither, or its size is not that of the shape.
     """
-    if len(shape) == 2 and len(data) == 4 * shape[0] * shape[1] and not _is_table(data):
+    if len(shape) == 2 and len(data) == 4 * shape[0] * shape[1] and not is_table(data):
         return np.frombuffer(data, "<f4").reshape(shape).astype(np.float32)
-    if not _is_table(data):
+    if not is_table(data):
         raise FormatError(f"has {len(data)} bytes, which are neither a table of numbers nor float32 of shape {shape}")
     try:
         return np.loadtxt(io.BytesIO(data), np.float32, comments=None, delimiter="\t", ndmin=2)
@@ -193,8 +193,8 @@ def decode_vectors(data: bytes, shape: tuple[int, ...]) -> Matrix:
         raise FormatError(f"is not a table of numbers ({error})") from error
 
 
-def _is_table(data: bytes) -> bool:
-    """Tell whether a file starts as numbers in text do."""
+def is_table(data: bytes) -> bool:
+    """Tell whether a file that starts like this holds numbers in text."""
     start = data[:4096].lstrip()
     return bool(start) and re.match(rb"[-+.\deEinfaINFA\s]+\Z", start) is not None
 

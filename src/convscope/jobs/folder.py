@@ -199,22 +199,22 @@ def _record_channels(job: _Job, writer: SummaryWriter, out: Path, bar: Callable[
 
 def _report(job: _Job, tops: Mapping[str, TopK]) -> list[str]:
     images = job.images
-    channels = _counted(sum(top.channels for top in tops.values()), "channel", "channels")
-    pictures = _counted(job.maps, "picture", "pictures")
+    channels = counted(sum(top.channels for top in tops.values()), "channel", "channels")
+    pictures = counted(job.maps, "picture", "pictures")
     return [
-        _counted(len(images), "picture", "pictures") + _in_classes(images),
+        counted(len(images), "picture", "pictures") + in_classes(images),
         *([said] if (said := skipped_sentence(job.found)) else []),
-        f"{_counted(len(job.model.layers), 'layer', 'layers')}, feature maps of {pictures}",
-        f"{channels} of {_counted(len(tops), 'layer', 'layers')}, {', '.join(job.question.rules)}",
+        f"{counted(len(job.model.layers), 'layer', 'layers')}, feature maps of {pictures}",
+        f"{channels} of {counted(len(tops), 'layer', 'layers')}, {', '.join(job.question.rules)}",
     ]
 
 
-def _in_classes(images: ImageSet) -> str:
+def in_classes(images: ImageSet) -> str:
     """Say of how many classes the images are: the first ones of a folder may be of a few only."""
     if not images.label_names:
         return ""
     here = 0 if images.labels is None else len(np.unique(images.labels[images.labels >= 0]))
-    total = _counted(len(images.label_names), "class", "classes")
+    total = counted(len(images.label_names), "class", "classes")
     return f" in {total}" if here == len(images.label_names) else f" in {here} of {total}"
 
 
@@ -237,7 +237,12 @@ def _never_or_always(top: TopK) -> bool:
     return bool(((top.positive <= 0) | (top.positive >= 1)).any())
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "layer", "layers"), counted(2304, "picture", "pictures")
+    ('1 layer', '2,304 pictures')
+    """
     return f"{number:,} {one if number == 1 else many}"
 
 

@@ -13,6 +13,7 @@ from convscope.inspect.health import Thresholds
 from convscope.inspect.order import Order
 from convscope.inspect.topk import TopK
 from convscope.inspect.volume import Volume
+from convscope.jobs.projections import record_projection
 from convscope.nets.data import ImageSet
 from convscope.nets.torch import Model
 from convscope.recording import SummaryWriter
@@ -20,7 +21,6 @@ from convscope.recording import SummaryWriter
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
-FRAME_EVERY: Final = 10
 SHOWN: Final = (0.2, 99.8)
 """Percentiles that the scale of feature maps spans: a few large values would leave all others nearly black."""
 
@@ -92,20 +92,10 @@ def record_embedding(
     """Embed the first ``count`` pictures by a layer, write PCA at once and t-SNE while it converges."""
     embedding = model.embed(images, layer, count=count, columns=columns)
     identity = writer.add(embedding, layer)
-    writer.add(replace(embedding.project("pca"), embedding=identity), f"{layer}/pca")
-    writer.flush()
-
-    def frame(projection: Projection) -> None:
-        writer.add(replace(projection, embedding=identity), f"{layer}/tsne", projection.iteration)
-        if progress:
-            progress(projection.iteration, iterations)
-
-    final = embedding.project("tsne", seed=seed, iterations=iterations, callback=frame, every=FRAME_EVERY)
-    writer.add(replace(final, embedding=identity), f"{layer}/tsne", final.iteration)
-    writer.flush()
-    if progress:
-        progress(iterations, iterations)
-    return final
+    record_projection(embedding, identity, writer, layer, "pca")
+    return record_projection(
+        embedding, identity, writer, layer, "tsne", seed=seed, iterations=iterations, progress=progress
+    )
 
 
 def record_volumes(

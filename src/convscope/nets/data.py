@@ -107,6 +107,11 @@ class FirstImages:
         """What each picture is called."""
         return self.names
 
+    @property
+    def whole(self) -> ImageSet:
+        """The set they are of."""
+        return self._images
+
     def __len__(self) -> int:
         return self._count
 
@@ -145,7 +150,7 @@ class KeptImages(FirstImages):
         self._counting = threading.Lock()
         inner = images
         while isinstance(inner, FirstImages):
-            inner = inner._images  # noqa: SLF001 - of its own kind
+            inner = inner.whole
         self._decodes = isinstance(inner, Pictures)
 
     def __reduce__(self) -> tuple[type[KeptImages], tuple[ImageSet, int]]:

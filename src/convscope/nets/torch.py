@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convscope.embed import Embedding
 from convscope.errors import InputError, missing_extra
 from convscope.inspect.attribution import Attribution, Finished, Projections, Rule, RuleReport
 from convscope.inspect.layers import Layer
 from convscope.inspect.topk import TopK
 from convscope.inspect.topk_state import ChannelTopK
 from convscope.nets.data import ImageSet
-from convscope.nets.embedding import embed
+from convscope.nets.embedding import Embeds
 from convscope.scale.local import run_pass
 from convscope.scale.plan import Plan
 
@@ -28,13 +27,12 @@ except ModuleNotFoundError as error:
 from convscope.nets import backward, projecting, search
 from convscope.nets.batches import even_batches
 from convscope.nets.engines import check_asked, computing_with, engine, settings
-from convscope.nets.measured import Measured
 from convscope.nets.methods import go_back
 from convscope.nets.rules import find_rule
 from convscope.nets.trace import Tap
 
 
-class Model(Measured):
+class Model(Embeds):
     """A network that can be looked into; it is never changed, and nothing stays attached to it.
 
     >>> model = Model("mnist")
@@ -302,33 +300,6 @@ class Model(Measured):
             )
         bare = self._trace.tap(top.layer, self.name)
         return projecting.task(self._called, (tap, bare), top, dataset, rules, mode, lrn, channels, proofs, seed)
-
-    def embed(
-        self,
-        dataset: Any,
-        layer: str,
-        *,
-        count: int | None = None,
-        columns: Mapping[str, Sequence[Any]] | None = None,
-    ) -> Embedding:
-        """Embed images by a layer's output; feature maps are averaged over their positions (METHODS §9).
-
-        Parameters
-        ----------
-        dataset, count
-            The images, and how many of them; all by default.
-        layer
-            A layer's name.
-        columns
-            More that is known of each image, for search: name → values.
-        """
-        dataset = self._images(dataset)
-        self.layer(layer)
-
-        def answer(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-            return np.asarray(self.activations(images, layer))
-
-        return embed(answer, dataset, count, columns, layer=layer, network=self.name)
 
     def project(
         self,

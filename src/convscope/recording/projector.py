@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ from convscope.recording.base import Recorder, tag_of
 from convscope.recording.columns import columns_of
 from convscope.store.projector import write_embedding
 
+if TYPE_CHECKING:
+    from convscope.embed import Embedding
+
+DEFAULT_TAG: Final = "default"
 _LEVEL: Final = 3  # warnings point at the line that calls add_embedding
 
 
@@ -29,10 +33,10 @@ class ProjectorMethods(Recorder):
         metadata: Any = None,
         label_img: Any = None,
         global_step: int | None = None,
-        tag: str = "default",
+        tag: str = DEFAULT_TAG,
         metadata_header: Sequence[str] | None = None,
     ) -> None:
-        """Log vectors with labels and thumbnails for TensorBoard's projector.
+        """Log vectors with labels and thumbnails, for TensorBoard's projector and convscope's page alike.
 
         >>> with SummaryWriter("runs/mnist") as writer:                              # doctest: +SKIP
         ...     writer.add_embedding(codes, labels, pictures, step)                  # (N, D), N, (N, C, H, W)
@@ -45,7 +49,8 @@ class ProjectorMethods(Recorder):
         ----------
         mat
             ``(N, D)`` of any framework, stored as float32. NaN and infinities become 0, with a warning: with one of
-            them in it the projector shows nothing.
+            them in it the projector shows nothing. Or an :class:`~convscope.embed.Embedding`, which has labels, columns
+            and thumbnails of its own.
         metadata
             A label for each point; or a row for each (lists, tuples or an array of two dimensions); or a dictionary of
             columns; or a data frame. Tabs and line breaks in labels become blanks, as the file has no other way.
@@ -57,7 +62,7 @@ class ProjectorMethods(Recorder):
         global_step
             The training step; 0 by default.
         tag
-            The embedding's name.
+            The embedding's name; by default the layer of an :class:`~convscope.embed.Embedding`, else ``default``.
         metadata_header
             The names of the columns, where the metadata is rows; ``N + 1`` rows without it begin with the names. The
             name of a single column is not stored: the projector has no place for it.
@@ -71,6 +76,12 @@ class ProjectorMethods(Recorder):
         """
         self._log.check_open()
         step = self._step(global_step)
+        if _is_embedding(mat):
+            if metadata is not None or label_img is not None or metadata_header is not None:
+                raise InputError("an Embedding has its own metadata and thumbnails; give those to Embedding(…) instead")
+            tag = mat.layer if mat.layer and tag == DEFAULT_TAG else tag
+            metadata, label_img = metadata_of(mat), _pictures(mat)
+            mat = mat.vectors
         vectors = _vectors(mat)
         columns = None if metadata is None else columns_of(metadata, metadata_header, len(vectors))
         if metadata is None and metadata_header is not None:
@@ -84,6 +95,42 @@ class ProjectorMethods(Recorder):
         name = tag_of(tag)
         if self._log.writes:
             self._log.publish(*write_embedding(self._directory, name, step, vectors, columns, sprite))
+
+
+def _is_embedding(mat: Any) -> TypeGuard[Embedding]:
+    """Tell whether vectors come with all that is known of them; asked without importing what computes with them."""
+    return type(mat).__module__ == "convscope.embed.embedding"
+
+
+def metadata_of(embedding: Embedding) -> dict[str, list[str]] | None:
+    """Return the labels and columns of an embedding as columns of text; ``None`` if there are none."""
+    from convscope.embed.columns import texts
+    from convscope.embed.given import named
+
+    found = {}
+    if (embedding.labels >= 0).any():
+        names, codes = named(embedding.labels, embedding.label_names, str)
+        known = [*names, ""]
+        found["label"] = [known[code] for code in codes.tolist()]  # -1 is the last
+    for name, values in embedding.columns.items():
+        key = name if name not in found else f"{name} (column)"
+        found[key] = ["" if text is None else text for text in texts(values)]
+    return found or None
+
+
+def _pictures(embedding: Embedding) -> npt.NDArray[np.uint8] | None:
+    """Return the thumbnails; transparent around those that are smaller than their tiles, or not there."""
+    tiles, sizes = embedding.thumbnails, embedding.thumbnail_size
+    if tiles is None or sizes is None:
+        found: npt.NDArray[np.uint8] | None = tiles
+        return found
+    clear = np.zeros((*tiles.shape[:3], 4), np.uint8)
+    clear[..., :3] = tiles
+    height, width = tiles.shape[1:3]
+    for tile, (rows, columns) in zip(clear, sizes.tolist(), strict=True):
+        top, left = (height - rows) // 2, (width - columns) // 2
+        tile[top : top + rows, left : left + columns, 3] = 255
+    return clear
 
 
 def _vectors(mat: Any) -> Matrix:

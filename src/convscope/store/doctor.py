@@ -17,14 +17,14 @@ from convscope.store.accessors import DECODERS
 from convscope.store.embeddings import read_embeddings
 from convscope.store.folders import run_directories
 from convscope.store.index import Index, Note
-from convscope.store.journal import DRAFT, SUFFIX, events_name, journal_name, lock_file
+from convscope.store.journal import DRAFT, SUFFIX, events_name, is_journal, journal_name, lock_file
 from convscope.store.projector import CONFIG
 from convscope.store.projector import DIRECTORY as PROJECTOR
 from convscope.store.reader import Block, EventFile
 from convscope.store.records import DIRECTORY, Record
 from convscope.store.recovery import View, read_journal
 from convscope.store.results import Entry
-from convscope.store.run import event_file_names, is_journal
+from convscope.store.run import event_file_names
 from convscope.store.sidecar import left_overs as left_over_sidecars
 
 _ATTEMPTS: Final = 20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,9 +18,11 @@ from convscope.errors import ConvscopeError, FormatError, StorageError
 from convscope.formats import projector
 from convscope.formats.projector import ConfigEntry, Matrix
 from convscope.store.projector import CONFIG
+from convscope.summary import MAX_TAG_LENGTH
 
 _LARGEST_CONFIG: Final = 1 << 26
 _LARGEST_SPRITE: Final = 1 << 28
+_MAPPED_FROM: Final = 1 << 24  # bytes
 T = TypeVar("T")
 
 
@@ -64,6 +68,107 @@ class ProjectorEmbedding:
         return None if self.sprite is None else _cut(self.sprite, self.thumbnail, len(self))
 
 
+@dataclass(frozen=True)
+class ListedEmbedding:
+    """An embedding that a configuration names; nothing of it is read yet.
+
+    Attributes
+    ----------
+    run, entry
+        The run directory, and what its configuration says.
+    tag, step
+        What it was logged as.
+    wall_time
+        When its vectors were written, in seconds since 1970.
+    bytes
+        The size of its files.
+    stamp
+        Another one when any of its files is.
+    """
+
+    run: Path
+    entry: ConfigEntry
+    tag: str
+    step: int
+    wall_time: float
+    bytes: int
+    stamp: str
+
+    def read(self) -> ProjectorEmbedding:
+        """Read its files.
+
+        Raises
+        ------
+        FormatError
+            If they are damaged or missing.
+        """
+        return _read(self.run, self.entry, self.tag, self.step)
+
+
+class Projected:
+    """What the configuration of a run directory names, found again when it has changed.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._stamp: tuple[int, int, int] | None = None
+        self._found: list[ListedEmbedding] | None = []
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The files whose change is one of this."""
+        return () if self._stamp is None else (CONFIG,)
+
+    def look(self) -> bool:
+        """Look at the configuration; return whether it is another one."""
+        try:
+            seen = os.stat(f"{self._run}/{CONFIG}")  # noqa: PTH116  asked several times a second of every run
+        except OSError:
+            stamp = None
+        else:
+            stamp = (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+        if stamp == self._stamp:
+            return False
+        self._stamp, self._found = stamp, None if stamp else []
+        return True
+
+    def listed(self) -> list[ListedEmbedding]:
+        """Return the embeddings that are there to be read, by step; those without files are passed over."""
+        if self._found is None:
+            self._found = sorted(_named(self._run), key=lambda item: item.step)
+        return self._found
+
+
+def _named(run: Path) -> Iterator[ListedEmbedding]:
+    try:
+        entries = projector.decode_config(_bytes(run / CONFIG, _LARGEST_CONFIG).decode())
+    except (FormatError, OSError, UnicodeDecodeError):
+        return
+    for entry in entries:
+        listed = _listed(run, entry) if entry.tensor_path else None
+        if listed is not None:
+            yield listed
+
+
+def _listed(run: Path, entry: ConfigEntry) -> ListedEmbedding | None:
+    tag, step = projector.tag_and_step(entry.name)
+    try:
+        paths = filter(None, (entry.tensor_path, entry.metadata_path, entry.sprite_path))
+        found = [_inside(run, path).stat() for path in paths]
+    except (FormatError, OSError, ValueError):
+        return None
+    if not tag.strip() or len(tag) > MAX_TAG_LENGTH:
+        return None
+    told = repr((str(run), entry, [(one.st_mtime_ns, one.st_size, one.st_ino) for one in found]))
+    stamp = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
+    return ListedEmbedding(run, entry, tag, step, found[0].st_mtime, sum(one.st_size for one in found), stamp)
+
+
 def read_embeddings(run: Path, tag: str | None = None) -> tuple[list[ProjectorEmbedding], list[str]]:
     """Return the embeddings of a run directory, those of one tag or all, and what could not be read."""
     try:
@@ -95,7 +200,9 @@ def problem_of_embedding(run: Path, entry: ConfigEntry) -> str:
 def _read(run: Path, entry: ConfigEntry, tag: str, step: int) -> ProjectorEmbedding:
     if not entry.tensor_path:
         raise FormatError("is kept in a checkpoint of TensorFlow, which is not read; log it with add_embedding()")
-    vectors = _decoded(run, entry.tensor_path, lambda data: projector.decode_vectors(data, entry.shape))
+    vectors = _mapped(run, entry)
+    if vectors is None:
+        vectors = _decoded(run, entry.tensor_path, lambda data: projector.decode_vectors(data, entry.shape))
     metadata: dict[str, list[str]] = {}
     if entry.metadata_path:
         count = len(vectors)
@@ -104,6 +211,21 @@ def _read(run: Path, entry: ConfigEntry, tag: str, step: int) -> ProjectorEmbedd
     if sprite is not None and (min(entry.thumbnail) < 1 or not sprite.is_file()):
         raise FormatError(f"its sprite {entry.sprite_path!r} is not there, or the size of a thumbnail is not told")
     return ProjectorEmbedding(tag, step, vectors, metadata, sprite, entry.thumbnail)
+
+
+def _mapped(run: Path, entry: ConfigEntry) -> Matrix | None:
+    """Return raw vectors as the memory their file is mapped to; ``None`` where they are few, or a table of text."""
+    try:
+        path = _inside(run, entry.tensor_path)
+        size = path.stat().st_size
+        if size < _MAPPED_FROM or len(entry.shape) != 2 or size != 4 * entry.shape[0] * entry.shape[1]:
+            return None
+        with path.open("rb") as file:
+            if projector.is_table(file.read(4096)):
+                return None
+        return np.memmap(path, "<f4", "r", shape=(entry.shape[0], entry.shape[1]))
+    except (OSError, ValueError):  # told when it is read
+        return None
 
 
 def _decoded(run: Path, path: str, decode: Callable[[bytes], T]) -> T:

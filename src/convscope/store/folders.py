@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from convscope.store.projector import CONFIG
 from convscope.store.records import DIRECTORY
 
 MARK: Final = "tfevents"
@@ -44,7 +45,7 @@ class Folders:
         self._anew = -ANEW_SECONDS
 
     def runs(self) -> dict[str, Path]:
-        """Return the directories that hold event files, by their name in the top one, which is ``.`` itself."""
+        """Return the directories that hold event files or embeddings by their name in the top one, itself ``.``."""
         anew = time.monotonic() - self._anew >= ANEW_SECONDS
         if anew:
             self._anew = time.monotonic()
@@ -69,7 +70,7 @@ class Folders:
 
 
 def run_directories(top: Path) -> Iterator[Path]:
-    """Give the directories that hold event files."""
+    """Give the directories that hold event files or embeddings of TensorBoard's projector."""
     yield from Folders(top).runs().values()
 
 
@@ -98,7 +99,7 @@ def _look(path: str) -> _Folder:
     changed = os.stat(path).st_mtime_ns  # noqa: PTH116  before its entries: one that comes meanwhile makes it newer
     with os.scandir(path) as entries:
         found = list(entries)
-    is_run = any(MARK in entry.name and not entry.is_dir() for entry in found)
+    is_run = any((MARK in entry.name or entry.name == CONFIG) and not entry.is_dir() for entry in found)
     children = (entry.name for entry in found if entry.name[0] != "." and entry.is_dir(follow_symlinks=False))
     kept = tuple(name for name in children if not (is_run and name == DIRECTORY))
     return _Folder(changed if _settled(changed) else None, is_run, kept)

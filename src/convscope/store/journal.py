@@ -269,6 +269,11 @@ def events_name(journal: str) -> str:
     return journal.removesuffix(SUFFIX).replace(_OURS, _THEIRS, 1).replace(_ESCAPED, _THEIRS).replace("%25", "%")
 
 
+def is_journal(name: str) -> bool:
+    """Tell whether a file of this name is a journal of ours."""
+    return name.startswith(f"events.out.{_OURS}.") and name.endswith(SUFFIX)
+
+
 def _pack_state(state: State) -> bytes:
     numbers = STATE.pack(state.sequence, state.drained, state.end)
     return numbers + struct.pack("<I", crc32c(numbers))

@@ -31,12 +31,15 @@ class Promise:
         About how large its arrays are.
     make
         Gives the summary; called again after the result has been forgotten.
+    step
+        The training step of the summary.
     """
 
     kind: str
     tag: str
     bytes: int
     make: Callable[[], Summary]
+    step: int = 0
 
 
 class Workshop:
@@ -83,13 +86,16 @@ class MemoryRecord:
         When it was promised, in seconds since 1970.
     workshop
         Where its result is made and kept.
+    key
+        What it is kept as; its id by default.
     """
 
-    def __init__(self, name: str, promise: Promise, wall_time: float, workshop: Workshop) -> None:
+    def __init__(self, name: str, promise: Promise, wall_time: float, workshop: Workshop, key: str = "") -> None:
         self.id, self.kind, self.tag = name, promise.kind, promise.tag
-        self.step, self.wall_time, self.bytes = 0, wall_time, promise.bytes
+        self.step, self.wall_time, self.bytes = promise.step, wall_time, promise.bytes
         self._promise = promise
         self._workshop = workshop
+        self._key = key or name
 
     def __repr__(self) -> str:
         return f"MemoryRecord({self.id!r}, tag={self.tag!r})"
@@ -97,7 +103,7 @@ class MemoryRecord:
     @property
     def summary(self) -> Summary:
         """The whole result."""
-        return self._workshop.summary(self.id, self._promise)
+        return self._workshop.summary(self._key, self._promise)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -129,6 +135,10 @@ class MemoryRecord:
         check_named(wanted, self.array_info, self.id)
         arrays = self.summary.arrays
         return {name: arrays[name] if rows is None else arrays[name][rows] for name in wanted}
+
+    def mapped(self, name: str) -> npt.NDArray[Any]:
+        """Return one array."""
+        return self.arrays([name])[name]
 
     def arrays_bytes(self, names: Iterable[str], rows: slice | None = None) -> bytes:
         """Return the named arrays, or some of their rows, as the bytes of a safetensors file."""

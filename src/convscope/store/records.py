@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ import numpy.typing as npt
 
 from convscope.errors import FormatError, InputError, NotFoundError, StorageError, not_found
 from convscope.store import sheets
+from convscope.store.blocks import dtype_of, wired
 from convscope.store.durable import sync_directory, write_durably
+from convscope.store.mapped import map_array
 from convscope.store.results import Entry
 from convscope.summary import Summary
 
@@ -35,20 +37,6 @@ _ID: Final = re.compile(r"(\d{8,12})-([a-z][a-z0-9_]{0,31})-[0-9a-f]{6}")
 _TEMPORARY: Final = re.compile(r"\.tmp-(\d+)-(.*)-[0-9a-f]+")
 _ABANDONED_SECONDS: Final = 24 * 3600
 _STARTED: Final = time.time()
-_DTYPES: Final = {
-    "float16": "F16",
-    "float32": "F32",
-    "float64": "F64",
-    "int8": "I8",
-    "int16": "I16",
-    "int32": "I32",
-    "int64": "I64",
-    "uint8": "U8",
-    "uint16": "U16",
-    "uint32": "U32",
-    "uint64": "U64",
-    "bool": "BOOL",
-}
 
 
 class Record:
@@ -100,6 +88,11 @@ class Record:
                 return {name: file.get_slice(name)[rows] for name in wanted}
         except (SafetensorError, OSError) as error:
             raise FormatError(f"record {self.id} has no readable arrays ({error})") from error
+
+    def mapped(self, name: str) -> npt.NDArray[Any]:
+        """Return one array as the memory its file is mapped to: what is touched is read, and nothing else."""
+        check_named([name], self.array_info, self.id)
+        return map_array(self._folder / _ARRAYS, name)
 
     def arrays_bytes(self, names: Iterable[str], rows: slice | None = None) -> bytes:
         """Return the named arrays, or some of their rows, as the bytes of a safetensors file."""
@@ -187,15 +180,7 @@ def wire(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     InputError
         If an array's type has no place in safetensors.
     """
-    from safetensors.numpy import save
-
-    plain = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    for name, array in plain.items():
-        if array.dtype.name not in _DTYPES:
-            raise InputError(
-                f"array {name!r} has dtype {array.dtype}, which cannot be stored; use {', '.join(_DTYPES)}"
-            )
-    return save({name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in plain.items()})
+    return b"".join(wired(arrays))
 
 
 def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> int:
@@ -208,13 +193,16 @@ def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> in
     StorageError
         If the files cannot be written; nothing is left behind.
     """
-    files = _contents(name, summary, wall_time)
+    description = describe(name, summary, wall_time)
+    about = to_json(description)
     host = re.sub(r"[^\w.-]", "_", socket.gethostname())
     temporary = run / DIRECTORY / f".tmp-{os.getpid()}-{host}-{secrets.token_hex(8)}"
+    size, folders = 0, set()
     try:
-        for file, data in files.items():
-            write_durably(temporary / file, data)
-        for folder in {(temporary / file).parent for file in files}:
+        for file, data in _contents(about, summary, description["pictures"]):
+            size += write_durably(temporary / file, data)
+            folders.add((temporary / file).parent)
+        for folder in folders:
             sync_directory(folder)
         temporary.rename(run / DIRECTORY / name)
         sync_directory(run / DIRECTORY)
@@ -223,16 +211,20 @@ def write_record(run: Path, name: str, summary: Summary, wall_time: float) -> in
         raise StorageError(
             f"cannot write record {name} to {run} ({error}); make room or choose another logdir"
         ) from error
-    return sum(map(len, files.values()))
+    except BaseException:  # what makes the blocks may fail in its own way
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return size
 
 
-def _contents(name: str, summary: Summary, wall_time: float) -> dict[str, bytes]:
-    """Return the files of a record by their paths inside it."""
-    description = describe(name, summary, wall_time)
-    files = {_META: to_json(description), _ARRAYS: wire(summary.arrays)}
-    for picture in description["pictures"]:
-        files.update(picture_files(summary, picture))
-    return files
+def _contents(
+    about: bytes, summary: Summary, pictures: Mapping[str, Any]
+) -> Iterator[tuple[str, bytes | Iterator[memoryview]]]:
+    """Yield the files of a record by their paths inside it, each made when the one before is written."""
+    yield _META, about
+    yield _ARRAYS, wired(summary.arrays)
+    for picture, plan in pictures.items():
+        yield from zip(plan["files"], sheets.encode_sheets(_uint8(summary, picture), plan), strict=True)
 
 
 def describe(name: str, summary: Summary, wall_time: float) -> dict[str, Any]:
@@ -243,9 +235,9 @@ def describe(name: str, summary: Summary, wall_time: float) -> dict[str, Any]:
     InputError
         If the summary holds what a record cannot.
     """
-    plans = {picture: sheets.layout(picture, tiles.shape) for picture, tiles in summary.pictures.items()}
+    plans = {name: sheets.layout(name, _uint8(summary, name).shape) for name in summary.pictures}
     described = {
-        key: {"dtype": _dtype(key, array), "shape": list(array.shape)} for key, array in summary.arrays.items()
+        key: {"dtype": dtype_of(key, array), "shape": list(array.shape)} for key, array in summary.arrays.items()
     }
     return {
         "format": FORMAT,
@@ -264,12 +256,6 @@ def picture_files(summary: Summary, picture: str) -> dict[str, bytes]:
     """Return the sheets of one picture of a summary by their paths inside its record."""
     plan = sheets.layout(picture, summary.pictures[picture].shape)
     return dict(zip(plan["files"], sheets.encode_sheets(_uint8(summary, picture), plan), strict=True))
-
-
-def _dtype(name: str, array: npt.NDArray[Any]) -> str:
-    if array.dtype.name not in _DTYPES:
-        raise InputError(f"array {name!r} has dtype {array.dtype}, which cannot be stored; use {', '.join(_DTYPES)}")
-    return _DTYPES[array.dtype.name]
 
 
 def _uint8(summary: Summary, picture: str) -> npt.NDArray[np.uint8]:

@@ -17,10 +17,10 @@ from convscope.formats.scalars import ScalarBatch
 from convscope.store.accessors import DECODERS, Accessors
 from convscope.store.chain import Chain
 from convscope.store.decoded import Decoded
-from convscope.store.embeddings import ProjectorEmbedding, read_embeddings
+from convscope.store.embeddings import ListedEmbedding, Projected, ProjectorEmbedding, read_embeddings
 from convscope.store.folders import ANEW_SECONDS, MARK, Stamp, stamp_of
 from convscope.store.index import Index
-from convscope.store.journal import SUFFIX, journal_name
+from convscope.store.journal import is_journal, journal_name
 from convscope.store.reader import EventFile, ReplacedError
 from convscope.store.records import Record
 from convscope.store.recovery import read_journal
@@ -29,7 +29,6 @@ from convscope.store.results import Entry, Scalars
 from convscope.store.series import Extent, standing
 from convscope.store.sidecar import read_sidecar, write_sidecar
 
-_JOURNALS = "events.out.pending."
 _SWITCH = "CONVSCOPE_SIDECAR"
 _WORTH_A_SIDECAR = 1 << 20  # bytes of events read beyond the last one
 
@@ -74,6 +73,7 @@ class Run(Accessors):
         self._chain: Chain | None = None
         self._faults: dict[str, str] = {}
         self._unread_embeddings: list[str] = []
+        self._projected = Projected(self.path)
         self._decoded_values = Decoded()
         self._changes = 0
         self._edition = time.time_ns() // 1000  # that of a run that was here before is another
@@ -90,7 +90,8 @@ class Run(Accessors):
         if self._mirror is not None:
             self._mirror.refresh()
         with self._lock:
-            stamp = stamp_of(str(self.path), self._known) if not self._has_journals else None
+            watched = (*self._known, *self._projected.watched)
+            stamp = stamp_of(str(self.path), watched) if not self._has_journals else None
             if stamp and stamp == self._stamp and time.monotonic() - self._looked < ANEW_SECONDS:
                 return False
             self._looked = time.monotonic()
@@ -118,7 +119,8 @@ class Run(Accessors):
             changed = replaced or self._position() != before
             if changed:
                 self._chain = None
-                self._changes += 1
+            changed |= self._projected.look()
+            self._changes += changed
             return changed
 
     @property
@@ -316,6 +318,11 @@ class Run(Accessors):
             raise not_found("record", entry, known, f"run {self.name!r}")
         return Record(self.path, known[entry])
 
+    def listed_embeddings(self) -> list[ListedEmbedding]:
+        """Return what was logged for TensorBoard's projector, by any program; no vectors are read for it."""
+        with self._lock:
+            return self._projected.listed()
+
     def embeddings(self, tag: str | None = None) -> list[ProjectorEmbedding]:
         """Return what was logged for TensorBoard's projector, by any program, ordered by step.
 
@@ -365,11 +372,6 @@ def directory_of(path: str | Path) -> Path:
     if not found:
         raise NotFoundError(f"there is no directory {str(directory)!r:.300}; give the one a SummaryWriter has written")
     return directory
-
-
-def is_journal(name: str) -> bool:
-    """Tell whether a file of this name is a journal of ours."""
-    return name.startswith(_JOURNALS) and name.endswith(SUFFIX)
 
 
 def event_file_names(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ colours of its neighbours into it.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -70,11 +70,11 @@ def _codec(side: int) -> str:
     return "webp-lossless" if side <= _LOSSLESS_TILE else "webp"
 
 
-def encode_sheets(tiles: Pixels, plan: dict[str, Any]) -> list[bytes]:
-    """Return the files of a :func:`layout`."""
+def encode_sheets(tiles: Pixels, plan: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the files of a :func:`layout`, one after the other."""
     rows, codec = plan["rows"], plan["codec"]
-    parts = [tiles[start : start + rows] for start in range(0, plan["total_rows"], rows)]
-    return [_encode(_sheet(part), codec) for part in parts]
+    for start in range(0, plan["total_rows"], rows):
+        yield _encode(_sheet(np.asarray(tiles[start : start + rows])), codec)
 
 
 def _sheet(tiles: Pixels) -> Pixels:

@@ -16,6 +16,7 @@ from convscope.store.memory import MemoryRecord
 from convscope.store.results import Entry
 from convscope.store.series import Extent
 from convscope.summary import KINDS, finite
+from convscope.view.projected import projected_entries
 from convscope.view.training import SERIES
 
 HPARAMS: Final = "hparams"
@@ -144,7 +145,8 @@ def describe_run(run: Run) -> dict[str, Any]:
     try:
         if is_utf8(run.name):
             series = {kind: _columns(run, kind, rows) for kind, rows in _by_kind(run).items()}
-            records = [describe_entry(entry) for entry in run.entries() if entry.kind in KINDS]
+            entries = [*projected_entries(run), *run.entries()]
+            records = [describe_entry(entry) for entry in entries if entry.kind in KINDS]
         else:  # nobody could ask for it
             problems.append("the name of its directory is not UTF-8; rename it to see what it holds")
     except (ConvscopeError, OSError, ValueError, LookupError, TypeError, MemoryError) as error:

@@ -10,6 +10,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -31,7 +32,9 @@ SERIES_WIDTH: Final = 8
 THREADS: Final = min(8, os.cpu_count() or 1)
 _PICTURE_TYPE: Final = re.compile(r"image/[a-z0-9.+-]{1,40}")
 _HALVED: Final = frozenset({("maps", "map"), ("filters", "weight"), ("filters", "slice")})
-_NEVER_ASKED: Final = frozenset({("volume", "volume"), ("embedding", "vector")})
+_NEVER_ASKED: Final = frozenset({("volume", "volume")})
+MOST_VECTORS: Final = 2_000_000
+"""Bytes of vectors that an export carries, so that its page finds neighbours itself; of more it has those stored."""
 _WIDTHS: Final = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "I16": 2, "U16": 2}
 
 
@@ -91,7 +94,7 @@ class Packer:
         owner = Owner(part.page, part.layer)
         arrays, infos = {}, {}
         for name, info in part.described["arrays"].items():
-            if (part.kind, name) not in _NEVER_ASKED:
+            if (part.kind, name) not in _NEVER_ASKED and not _is_too_long(part.kind, name, info):
                 arrays[name], dtype = self._array(run, part, name)
                 infos[name] = {**info, "dtype": dtype}
         with ThreadPoolExecutor(THREADS) as pool:
@@ -129,6 +132,12 @@ class Packer:
         from safetensors.numpy import load
 
         return load(self._source.arrays(run, part.id, [name], rows))[name]
+
+
+def _is_too_long(kind: str, name: str, info: Mapping[str, Any]) -> bool:
+    """Tell whether an array is one of vectors that a page without a server does without."""
+    size = math.prod(info["shape"]) * _WIDTHS.get(info["dtype"], 1)
+    return (kind, name) == ("embedding", "vector") and size > MOST_VECTORS
 
 
 def _pieces(shape: list[int], width: int, *, whole: bool) -> tuple[list[slice | None], int]:

@@ -241,6 +241,7 @@ def _run(source: Source, info: Mapping[str, Any], logdir: str, names: set[str], 
         page = KINDS[entry["kind"]].view
         layer = layer if entry["kind"] in _OF_LAYERS else ""
         parts.append(Part(entry["id"], entry["kind"], page, layer, entry["bytes"], described))
+    parts = _of_last_projections(parts)
     series = [(one["kind"], one["tag"], one["count"]) for one in info["series"] if one["kind"] in PACKED]
     name = logdir if info["name"] == "." and logdir not in names else info["name"]
     return SelectedRun(name, info["name"], parts, series, info)
@@ -257,9 +258,26 @@ def _checked(described: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _latest(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the records that count: of several with one tag and step the last, as every view has it."""
-    last = {(one["kind"], one["tag"], one["step"]): one["id"] for one in records}
-    return [one for one in records if last[one["kind"], one["tag"], one["step"]] == one["id"]]
+    """Return the records that count: of several with one tag and step the last, as every view has it.
+
+    Projections are told apart later: one is written in several records.
+    """
+    last = {_place(one): one["id"] for one in records}
+    return [one for one in records if one["kind"] == "projection" or last[_place(one)] == one["id"]]
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str, str, int]:
+    return record["kind"], record["tag"], record["step"]
+
+
+def _of_last_projections(parts: list[Part]) -> list[Part]:
+    """Return the records without projections that were made anew: of one tag and step the parts of the last stay."""
+    last = {_place(part.described): part.described["meta"].get("projection") for part in parts}
+    return [
+        part
+        for part in parts
+        if part.kind != "projection" or last[_place(part.described)] == part.described["meta"].get("projection")
+    ]
 
 
 def _narrowed(whole: Selected, choice: Choice) -> list[SelectedRun]:
@@ -312,16 +330,24 @@ def _narrow(run: SelectedRun, pages: set[str], narrow: Any, step: int | None) ->
 
 
 def _at_step(parts: list[Part], step: int) -> list[Part]:
-    """Return of each kind and tag the last at or before a step; projections are frames of a film and stay."""
+    """Return of each kind and tag the last at or before a step; an embedding keeps its projections, all parts."""
     last: dict[tuple[str, str], Part] = {}
     for part in parts:
+        if part.kind == "projection":
+            continue
         place = part.kind, part.described["tag"]
         if part.described["step"] <= step and part.described["step"] >= (
             last[place].described["step"] if place in last else 0
         ):
             last[place] = part
     kept = {part.id for part in last.values()}
-    return [part for part in parts if part.kind == "projection" or part.id in kept]
+    return [part for part in parts if part.id in kept or _is_part_of(part, last)]
+
+
+def _is_part_of(part: Part, kept: Mapping[tuple[str, str], Part]) -> bool:
+    """Tell whether a record is of a projection of an embedding that is kept."""
+    embedding = kept.get(("embedding", part.described["tag"].rpartition("/")[0]))
+    return part.kind == "projection" and embedding is not None and embedding.described["step"] == part.described["step"]
 
 
 def _part(part: Part, choice: Choice) -> Part | None:

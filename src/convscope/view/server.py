@@ -2,7 +2,7 @@
 
 It answers only for hosts it knows (a page of somebody else cannot read a run through DNS rebinding), and forbids
 scripts that are not its own. Where it listens on more than the loopback address, a token is asked for. It answers only
-``GET``, but for the two addresses of :mod:`convscope.view.upload`.
+``GET``, but for those addresses of :mod:`convscope.view.upload` and :mod:`convscope.view.computing` that act.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
+from convscope.view.computing import computing_routes
 from convscope.view.listing import to_json
 from convscope.view.live import LiveSource
 from convscope.view.packed import accepts_gzip, gzipped
+from convscope.view.queries import ask, number, row_range
 from convscope.view.ranges import part_of
+from convscope.view.sender import RefusedError, refuse_request
 from convscope.view.source import PICTURE_TYPES, Source
-from convscope.view.upload import RefusedError, live_routes, refuse_request
+from convscope.view.upload import live_routes
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -86,6 +89,7 @@ def create_app(
         routes=[
             *api_routes(source, closing),
             *live_routes(source),
+            *computing_routes(source, closing),
             Mount("/", StaticFiles(directory=static, html=True)),
         ],
         exception_handlers={
@@ -206,36 +210,6 @@ async def follow(source: Source, request: Request, closing: Callable[[], bool], 
             yield ": still here\n\n"
         await asyncio.sleep(EVENT_SECONDS)
         quiet += EVENT_SECONDS
-
-
-def ask(request: Request, name: str) -> str:
-    """Return a query parameter that has to be there."""
-    value = request.query_params.get(name)
-    if not value:
-        raise InputError(f"the parameter {name!r} is missing; see docs/viewer.md for the addresses of the server")
-    return value
-
-
-def number(request: Request, name: str, default: int) -> int:
-    """Return a query parameter that is a whole number."""
-    value = request.query_params.get(name, str(default))
-    if not value.isascii() or not value.isdigit() or len(value) > 15:
-        raise InputError(f"the parameter {name!r} is a whole number from 0 on, got {value[:40]!r}")
-    return int(value)
-
-
-def row_range(request: Request) -> slice | None:
-    """Return the rows that ``rows=24:48`` asks for; all where the parameter is absent."""
-    value = request.query_params.get("rows")
-    if value is None:
-        return None
-    parts = value.split(":")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= 15 for part in parts):
-        raise InputError(f"the parameter 'rows' is two whole numbers, as in rows=24:48, got {value[:40]!r}")
-    start, stop = map(int, parts)
-    if start >= stop:
-        raise InputError(f"the parameter 'rows' is from a row to a later one, got {value[:40]!r}")
-    return slice(start, stop)
 
 
 def binary(content: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -7,6 +7,7 @@ safetensors, lists as JSON, pictures as they are stored.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from convscope.errors import ConvscopeError, InputError, NotFoundError, not_found
+from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError, not_found
 from convscope.store import Logdir, Run
 from convscope.store.memory import MemoryRecord
 from convscope.store.records import Record, wire
 from convscope.store.remote import is_remote
 from convscope.view.listing import Changes, Listing
+from convscope.view.projected import Projected
 from convscope.view.training import (
     SERIES,
     entry,
@@ -117,6 +119,7 @@ class LogdirSource:
 
     def __init__(self, logdir: Logdir | str | Path) -> None:
         self._path = logdir.path if isinstance(logdir, Logdir) else logdir
+        self._projected = Projected()
         self._logdir = logdir if isinstance(logdir, Logdir) else _open(logdir)
         self._lock = threading.Lock()
         self._looked = -math.inf
@@ -231,17 +234,37 @@ class LogdirSource:
         """Return one of the graphs of networks that a run holds."""
         return graph_of(self._run(run), number)
 
+    def find(self, run: str, record: str) -> Record | MemoryRecord:
+        """Return a record of a run, or what was logged for TensorBoard's projector as one."""
+        found = self._run(run)
+        return self._projected.find(found, record) or found.record(record)
+
+    def writable(self, run: str) -> Run:
+        """Return a run that may be written to.
+
+        Raises
+        ------
+        StorageError
+            If only a copy of it is here, or its directory cannot be written.
+        """
+        found = self._run(run)
+        if self._logdir is None or self._logdir.is_remote:
+            raise StorageError(f"the run {run!r} is at a URL, and only a copy of it is here; nothing is written to it")
+        if not os.access(found.path, os.W_OK):
+            raise StorageError(f"the directory of the run {run!r} cannot be written; make it writable")
+        return found
+
     def record(self, run: str, record: str) -> Mapping[str, Any]:
         """Return a record's description."""
-        return describe_record(self._run(run).record(record))
+        return describe_record(self.find(run, record))
 
     def arrays(self, run: str, record: str, names: Sequence[str], rows: slice | None = None) -> bytes:
         """Return named arrays of a record, or some of their rows, as safetensors."""
-        return named_arrays(self._run(run).record(record), names, rows)
+        return named_arrays(self.find(run, record), names, rows)
 
     def picture(self, run: str, record: str, file: str) -> bytes:
         """Return one sheet of pictures of a record."""
-        return self._run(run).record(record).picture_bytes(file)
+        return self.find(run, record).picture_bytes(file)
 
 
 def _open(path: str | Path) -> Logdir | None:

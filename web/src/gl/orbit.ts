@@ -70,12 +70,12 @@ export class Orbit {
   }
 
   /** Where one stands, as an address keeps it; set at once, telling nobody. */
-  get view(): CameraView {
+  get stand(): CameraView {
     const { target, distance, yaw, pitch } = this.#pose;
     return { yaw, pitch, distance, target: [target.x, target.y, target.z] };
   }
 
-  set view({ yaw, pitch, distance, target }: CameraView) {
+  set stand({ yaw, pitch, distance, target }: CameraView) {
     cancelAnimationFrame(this.#frame);
     this.#pose = {
       yaw,
@@ -84,6 +84,35 @@ export class Orbit {
       target: new Vector3(...target),
     };
     this.#place();
+  }
+
+  /** The same as short text for an address: angles in hundredths of a radian, then distance and target. */
+  view(): string {
+    const { target, distance, yaw, pitch } = this.#pose;
+    const turn = [yaw, pitch].map((angle) => Math.round(angle * 100));
+    const place = [distance, target.x, target.y, target.z].map((length) => Number(length.toPrecision(4)));
+    return [...(this.flat ? [] : turn), ...(this.flat ? place.slice(0, 3) : place)].join("_");
+  }
+
+  /** Stand where `view()` said; text that says nothing is left alone. Returns whether it did. */
+  setView(text: string): boolean {
+    const values = text.split("_").map(Number);
+    if (values.length !== (this.flat ? 3 : 6) || !values.every(Number.isFinite)) return false;
+    const [yaw, pitch, distance, x, y, z] = this.flat
+      ? [0, 0, ...values, 0]
+      : [values[0] / 100, values[1] / 100, ...values.slice(2)];
+    this.stand = { yaw, pitch, distance, target: [x, y, z] };
+    this.changed(false);
+    return true;
+  }
+
+  /** Whether one stands where `reset()` leads. */
+  get atHome(): boolean {
+    const { target, distance, yaw, pitch } = this.#home;
+    const pose = this.#pose;
+    return (
+      pose.distance === distance && pose.yaw === yaw && pose.pitch === pitch && pose.target.equals(target)
+    );
   }
 
   resize(width: number, height: number): void {
@@ -225,7 +254,7 @@ export class Orbit {
     if (this.flat) {
       // Keep what is under the pointer where it is.
       const box = this.el.getBoundingClientRect();
-      const shift = 1 - before / this.#unitsPerPixel();
+      const shift = before / this.#unitsPerPixel() - 1;
       this.#pan(
         -(event.clientX - box.left - box.width / 2) * shift,
         -(event.clientY - box.top - box.height / 2) * shift,

@@ -1,92 +1,63 @@
-// Points of an embedding: dots far away, thumbnails near, a ring in the colour of the class.
-import {
-  BufferAttribute,
-  BufferGeometry,
-  CanvasTexture,
-  GLSL3,
-  LinearFilter,
-  LinearMipmapLinearFilter,
-  Points,
-  RawShaderMaterial,
-  Scene,
-  Vector3,
-} from "three";
-import type { Atlas } from "../lib/atlas";
-import { DIM } from "../lib/highlight";
+// Points of an embedding: density or dots far away, thumbnails near, a ring in the colour of the class.
+import { BufferGeometry, DataTexture, Mesh, type RawShaderMaterial, Scene, Vector3 } from "three";
+import { NORMAL, STRONG } from "../lib/highlight";
+import type { Thumbnails } from "../lib/thumbstream";
 import { Orbit } from "./orbit";
+import { MOST_SHOWN } from "./pointsatlas";
+import { Density } from "./pointsdensity";
+import { Dots, material } from "./pointsdots";
+import { inBox, inPolygon, nearest, placed, type Seen } from "./pointspick";
+import { Pictures } from "./pointspictures";
+import { PLANE_FRAGMENT, PLANE_VERTEX, TILE_FRAGMENT, TILE_VERTEX, uniformsOf } from "./pointsshader";
+import { type Sizing, shownOf, Tiles } from "./pointstiles";
 import { Stage } from "./stage";
 
-export type Detail = "dots" | "auto" | "thumbnails";
+export type { Thumbnails } from "../lib/thumbstream";
+export type Detail = "auto" | "dots" | "thumbnails" | "density";
+
 /** A lone point farther out than this does not make all others small. */
 const FARTHEST = 1.6;
-const VERTEX = `
-precision highp float;
-uniform mat4 modelViewMatrix, projectionMatrix;
-uniform float scale, size, threshold, least, columns, ratio, chosen;
-uniform vec3 accent;
-in vec3 position;
-in vec3 colour;
-in float state;
-out vec3 ring;
-out vec2 tile;
-out float thumbnail, fade, pixels;
-void main() {
-  gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-  float near = size * scale / gl_Position.w;
-  bool picked = float(gl_VertexID) == chosen;
-  bool strong = (state > 1.5 && state < 2.5) || picked;
-  float dot = clamp(near * 0.34, 4.5 * ratio, 11.0 * ratio);
-  float large = max(near, (strong ? max(least, 26.0 * ratio) : least));
-  thumbnail = threshold < 0.0 ? 0.0 : strong ? 1.0 : smoothstep(threshold * 0.82, threshold * 1.15, near + least);
-  float dim = state > 0.5 && state < 1.5 && !picked ? 1.0 : 0.0;
-  thumbnail *= 1.0 - dim;
-  fade = picked ? 0.0 : state > 2.5 ? 0.7 : dim * 0.72;
-  pixels = mix(dot * (strong ? 1.5 : 1.0), large, thumbnail) * (picked ? 1.5 : 1.0);
-  if (dim > 0.5) pixels = 3.5 * ratio;
-  gl_PointSize = pixels;
-  gl_Position.z -= (picked ? 0.02 : strong ? 0.01 : 0.0) * gl_Position.w;
-  ring = picked ? accent : colour;
-  float i = float(gl_VertexID);
-  tile = vec2(mod(i, columns), floor(i / columns));
-}`;
-
-const FRAGMENT = `
-precision highp float;
-uniform sampler2D atlas;
-uniform float columns, ready;
-uniform vec3 behind;
-in vec3 ring;
-in vec2 tile;
-in float thumbnail, fade, pixels;
-out vec4 result;
-void main() {
-  vec2 p = gl_PointCoord * 2.0 - 1.0;
-  float soft = 2.0 / pixels;
-  float corner = mix(1.0, 0.26, thumbnail);
-  vec2 q = abs(p) - (1.0 - corner);
-  float edge = length(max(q, 0.0)) + min(max(q.x, q.y), 0.0) - corner;
-  float alpha = 1.0 - smoothstep(-soft, 0.0, edge);
-  if (alpha < 0.03) discard;
-  float width = mix(2.0, clamp(pixels * 0.05, 1.3, 4.0) / pixels * 2.0, thumbnail);
-  float inner = smoothstep(-width - soft, -width, edge);
-  vec3 picture = texture(atlas, (tile + 0.02 + 0.96 * gl_PointCoord) / columns).rgb;
-  vec3 colour = mix(mix(ring, picture, ready), ring, inner);
-  colour = mix(ring, colour, thumbnail);
-  result = vec4(mix(colour, behind, fade), alpha);
-}`;
+/** From so many points on density is drawn by itself, as long as they lie less than CROWDED CSS pixels apart. */
+const MANY = 200_000;
+const CROWDED = 2;
+/** Milliseconds without a movement after which it rests. */
+const REST_MS = 160;
+/** Counting that takes longer is made coarser while the view moves. */
+const COUNTING_MS = 25;
+const SOLID = { distance: 3.1, yaw: 0.5, pitch: 0.35 };
+/** Widest picture of `picture()`, in pixels. */
+const WIDEST = 8192;
 
 export class PointsScene {
   readonly orbit: Orbit;
   readonly #stage: Stage;
   readonly #scene = new Scene();
-  readonly #geometry = new BufferGeometry();
-  readonly #material: RawShaderMaterial;
   readonly #positions: Float32Array;
-  readonly #state: Float32Array;
-  #texture: CanvasTexture | undefined;
+  readonly #states: Uint8Array;
+  /** Red, green, blue and state of each point. */
+  readonly #look: Uint8Array;
+  readonly #dots: Dots;
+  readonly #tiles = new Tiles();
+  readonly #rectangles: Mesh;
+  readonly #density = new Density();
+  readonly #plane: Mesh;
+  readonly #uniforms = uniformsOf();
+  #strong = new Int32Array();
+  #pictures: Pictures | undefined;
   #detail: Detail = "auto";
   #flat: boolean | undefined;
+  #background = "rgb(255 255 255)";
+  #frame = 0;
+  /** What the density on the texture was counted for. */
+  #counted = "";
+  #version = 0;
+  #ready = false;
+  #moving = false;
+  #rest = 0;
+  /** Milliseconds that counting density in full took. */
+  #counting = 0;
 
+  /** Throws `WebGLMissing`, with one sentence, where there is no WebGL 2. */
   constructor(
     host: HTMLElement,
     readonly count: number,
@@ -94,44 +65,40 @@ export class PointsScene {
     drawn: () => void,
   ) {
     this.#positions = new Float32Array(3 * count);
-    this.#state = new Float32Array(count);
-    const uniform = (value: unknown): { value: unknown } => ({ value });
-    this.#material = new RawShaderMaterial({
-      glslVersion: GLSL3,
-      vertexShader: VERTEX,
-      fragmentShader: FRAGMENT,
-      transparent: true,
-      uniforms: {
-        scale: uniform(1),
-        size: uniform(2.5 / Math.sqrt(count)),
-        threshold: uniform(12),
-        least: uniform(0),
-        columns: uniform(1),
-        ratio: uniform(1),
-        chosen: uniform(-1),
-        atlas: uniform(null),
-        ready: uniform(0),
-        behind: uniform(new Vector3(1, 1, 1)),
-        accent: uniform(new Vector3(0, 0, 0)),
-      },
+    this.#states = new Uint8Array(count);
+    this.#look = new Uint8Array(4 * count);
+    const uniforms = this.#uniforms;
+    this.#dots = new Dots(this.#positions, this.#look, uniforms);
+    this.#rectangles = new Mesh(this.#tiles.geometry, material(uniforms, TILE_VERTEX, TILE_FRAGMENT, true));
+    const plane = new BufferGeometry();
+    plane.setDrawRange(0, 3);
+    this.#plane = new Mesh(plane, material(uniforms, PLANE_VERTEX, PLANE_FRAGMENT, false));
+    this.#plane.visible = false;
+    (this.#plane.material as RawShaderMaterial).depthWrite = false;
+    [this.#plane, this.#dots.object, this.#rectangles].forEach((one, order) => {
+      one.frustumCulled = false;
+      one.renderOrder = order;
+      this.#scene.add(one);
     });
-    this.#geometry.setAttribute("position", new BufferAttribute(this.#positions, 3));
-    this.#geometry.setAttribute("colour", new BufferAttribute(new Float32Array(3 * count), 3));
-    this.#geometry.setAttribute("state", new BufferAttribute(this.#state, 1));
-    const points = new Points(this.#geometry, this.#material);
-    points.frustumCulled = false;
-    this.#scene.add(points);
-    this.orbit = new Orbit(host, () => this.#stage?.request(), { distance: 3.1, yaw: 0.5, pitch: 0.35 });
+    this.orbit = new Orbit(host, () => this.#turned(), SOLID);
     this.#stage = new Stage(
       host,
       label,
       this.#scene,
       () => this.orbit.camera,
       (width, height) => this.#resized(width, height),
-      drawn,
+      () => {
+        this.#dots.drawn(this.#stage.renderer.getContext() as WebGL2RenderingContext);
+        drawn();
+      },
+      false, // the shaders soften edges themselves
     );
+    this.#uniforms.largest.value = this.#largestPoint();
+    this.#stage.before = () => this.#before();
+    this.canvas.addEventListener("webglcontextrestored", () => this.#restored());
   }
 
+  /** x, y and z of each point; `moved()` is to be called after writing. */
   get positions(): Float32Array {
     return this.#positions;
   }
@@ -140,22 +107,163 @@ export class PointsScene {
     return this.#stage.canvas;
   }
 
+  /** Points in the densest CSS pixel while density is drawn, else (and while it is coarse, in movement) null. */
+  get density(): { readonly most: number } | null {
+    return this.#plane.visible && this.#counted.startsWith("1,") ? { most: this.#density.most } : null;
+  }
+
   /** To be called after writing into `positions`. */
   moved(): void {
-    this.#geometry.getAttribute("position").needsUpdate = true;
+    this.#ready = true;
+    this.#changed("position");
+  }
+
+  /** Whether the positions lie in a plane; the camera goes home when that changes, and stays there if it is. */
+  setFlat(flat: boolean, points: Float32Array): void {
+    this.orbit.flat = flat; // before distances are taken: it decides the field of view
+    const home = flat ? { distance: this.#flatDistance(points), yaw: 0, pitch: 0 } : SOLID;
+    const homeward = this.#flat !== flat || this.orbit.atHome;
+    this.#flat = flat;
+    this.orbit.setHome(home);
+    if (homeward) this.orbit.reset(false);
+  }
+
+  /** Red, green and blue of each point (3N); the background and the colour of the chosen point as "rgb(…)". */
+  setColours(rgb: Uint8Array, background: string, accent: string): void {
+    const look = this.#look;
+    for (let i = 0; i < this.count; i++) {
+      look[4 * i] = rgb[3 * i];
+      look[4 * i + 1] = rgb[3 * i + 1];
+      look[4 * i + 2] = rgb[3 * i + 2];
+    }
+    this.#background = background;
+    this.#stage.background = background;
+    this.#uniforms.behind.value.fromArray(components(background).map((byte) => byte / 255));
+    this.#uniforms.accent.value.fromArray(components(accent).map((byte) => byte / 255));
+    this.#changed("look");
+  }
+
+  setStates(states: ArrayLike<number>): void {
+    let strong = 0;
+    for (let i = 0; i < this.count; i++) {
+      const state = states[i];
+      this.#states[i] = this.#look[4 * i + 3] = state;
+      if (state === STRONG) strong++;
+    }
+    this.#strong = new Int32Array(strong);
+    for (let i = 0, at = 0; at < strong; i++) if (states[i] === STRONG) this.#strong[at++] = i;
+    this.#changed("look");
+  }
+
+  /** The chosen point, -1 for none. */
+  setChosen(index: number): void {
+    this.#uniforms.chosen.value = index;
     this.#stage.request();
   }
 
-  /** Whether the positions lie in a plane; the camera goes home when that changes. */
-  setFlat(flat: boolean, points: Float32Array): void {
-    this.orbit.flat = flat; // before distances are taken: it decides the field of view
-    const home = flat
-      ? { distance: this.#flatDistance(points), yaw: 0, pitch: 0 }
-      : { distance: 3.1, yaw: 0.5, pitch: 0.35 };
-    const changed = this.#flat !== flat;
-    this.#flat = flat;
-    this.orbit.setHome(home);
-    if (changed) this.orbit.reset(false);
+  setDetail(detail: Detail): void {
+    this.#detail = detail;
+    this.#stage.request();
+  }
+
+  /** Pictures for the points on screen; null for none. */
+  setThumbnails(thumbnails: Thumbnails | null): void {
+    this.#pictures?.dispose();
+    const changed = (): void => this.#stage.request();
+    const { renderer } = this.#stage;
+    this.#pictures = thumbnails
+      ? new Pictures(renderer, thumbnails, this.count, this.#uniforms, changed)
+      : undefined;
+    changed();
+  }
+
+  /** The point drawn at (x, y) CSS pixels of the canvas, else the nearest within reach, -1 if there is none. */
+  pick(x: number, y: number, reach = 16): number {
+    const tile = this.#tiles.at(x, y);
+    return tile >= 0 ? tile : nearest(this.#seen(), x, y, reach);
+  }
+
+  /** Points inside a polygon (x, y of each corner in CSS pixels; even-odd), but hidden ones. */
+  inPolygon(corners: ArrayLike<number>): Int32Array {
+    return inPolygon(this.#seen(), corners);
+  }
+
+  /** Points inside a box of CSS pixels, but hidden ones. */
+  inBox(x0: number, y0: number, x1: number, y1: number): Int32Array {
+    return inBox(this.#seen(), x0, y0, x1, y1);
+  }
+
+  /** Where a point is, in CSS pixels of the canvas; null if it is hidden or outside of the canvas. */
+  screen(i: number): [number, number] | null {
+    const seen = this.#seen();
+    const at = i >= 0 && i < this.count && this.#states[i] <= 3 ? placed(seen, i) : null;
+    if (!at || at.x < 0 || at.y < 0 || at.x > seen.width || at.y > seen.height) return null;
+    return [at.x, at.y];
+  }
+
+  /** Look at these points. */
+  focus(indices: ArrayLike<number>): void {
+    if (!indices.length) return;
+    const p = this.#positions;
+    const centre = new Vector3();
+    for (let k = 0; k < indices.length; k++) {
+      const at = 3 * indices[k];
+      centre.x += p[at];
+      centre.y += p[at + 1];
+      centre.z += p[at + 2];
+    }
+    centre.divideScalar(indices.length);
+    const radii = new Float32Array(indices.length);
+    for (let k = 0; k < indices.length; k++) {
+      const at = 3 * indices[k];
+      radii[k] = Math.hypot(p[at] - centre.x, p[at + 1] - centre.y, p[at + 2] - centre.z);
+    }
+    const radius = radii.sort()[Math.floor(0.92 * (radii.length - 1))];
+    this.orbit.fly(centre, Math.max(0.55, Math.min(3.3, 3.4 * radius + 0.3)));
+  }
+
+  /** What is seen as a PNG, `width` pixels wide (as on the page if not given). */
+  async picture(width?: number): Promise<Blob> {
+    const { clientWidth } = this.canvas;
+    const ratio = width === undefined ? this.#ratio() : Math.min(width, WIDEST) / Math.max(1, clientWidth);
+    this.#moving = false; // in movement fewer or coarser points will do, in a picture to keep not
+    const sheet = this.#stage.snapshot(ratio);
+    return new Promise((done, failed) =>
+      sheet.toBlob((blob) =>
+        blob ? done(blob) : failed(new Error(`No picture of ${sheet.width} pixels: choose a smaller one.`)),
+      ),
+    );
+  }
+
+  destroy(): void {
+    clearTimeout(this.#rest);
+    this.setThumbnails(null);
+    this.orbit.destroy();
+    this.#dots.dispose();
+    for (const one of [this.#rectangles, this.#plane]) {
+      one.geometry.dispose();
+      (one.material as RawShaderMaterial).dispose();
+    }
+    this.#uniforms.picture.value?.dispose();
+    this.#stage.destroy();
+  }
+
+  /** Diameter in pixels that the device draws a point sprite with at most. */
+  #largestPoint(): number {
+    const gl = this.#stage.renderer.getContext();
+    return (gl.getParameter(gl.ALIASED_POINT_SIZE_RANGE) as Float32Array)[1];
+  }
+
+  #changed(attribute: "position" | "look"): void {
+    this.#version++;
+    this.#dots.changed(attribute);
+    this.#stage.request();
+  }
+
+  /** One who sees all points still does. */
+  #resized(width: number, height: number): void {
+    this.orbit.resize(width, height);
+    if (this.#flat && this.#ready) this.setFlat(true, this.#positions);
   }
 
   /** From how far away all points are seen, with room for a thumbnail. */
@@ -169,112 +277,124 @@ export class PointsScene {
     return (half * 1.07) / Math.tan((this.orbit.camera.fov * Math.PI) / 360);
   }
 
-  setColours(rgb: Float32Array, background: string, accent: string): void {
-    const attribute = this.#geometry.getAttribute("colour") as BufferAttribute;
-    attribute.set(rgb);
-    attribute.needsUpdate = true;
-    this.#stage.background = background;
-    this.#uniform("behind", components(background));
-    this.#uniform("accent", components(accent));
-  }
-
-  setStates(states: ArrayLike<number>): void {
-    this.#state.set(states);
-    this.#geometry.getAttribute("state").needsUpdate = true;
+  #restored(): void {
+    this.#counted = "";
+    this.#pictures?.reset();
     this.#stage.request();
   }
 
-  setChosen(index: number): void {
-    this.#uniform("chosen", index);
+  #turned(): void {
+    if (!this.#stage) return;
+    clearTimeout(this.#rest);
+    this.#moving = true;
+    this.#rest = window.setTimeout(() => {
+      this.#moving = false;
+      if (this.#dots.thinned || this.#plane.visible || this.#pictures) this.#stage.request();
+    }, REST_MS);
+    this.#stage.request();
   }
 
-  setDetail(detail: Detail): void {
-    this.#detail = detail;
-    this.#sizes();
-  }
+  #ratio = (): number => Math.min(devicePixelRatio, 2);
 
-  setAtlas(atlas: Atlas): void {
-    if (!this.#texture) {
-      this.#texture = new CanvasTexture(atlas.canvas);
-      this.#texture.flipY = false;
-      this.#texture.minFilter = LinearMipmapLinearFilter;
-      this.#texture.magFilter = LinearFilter;
-      this.#uniform("atlas", this.#texture);
-      this.#uniform("columns", atlas.columns);
-    }
-    this.#texture.needsUpdate = true;
-    this.#uniform("ready", 1);
-  }
-
-  /** The point drawn nearest to (x, y) CSS pixels of the canvas, -1 if none is within reach. */
-  pick(x: number, y: number, reach = 16): number {
+  #seen(): Seen {
+    const { camera } = this.orbit;
+    const matrix = camera.projectionMatrix.clone().multiply(camera.matrixWorldInverse).elements;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const matrix = this.orbit.camera.projectionMatrix
-      .clone()
-      .multiply(this.orbit.camera.matrixWorldInverse).elements;
-    let best = -1;
-    let least = reach * reach;
-    for (let i = 0; i < this.count; i++) {
-      if (this.#state[i] === DIM) continue;
-      const [px, py, pz] = [this.#positions[3 * i], this.#positions[3 * i + 1], this.#positions[3 * i + 2]];
-      const w = matrix[3] * px + matrix[7] * py + matrix[11] * pz + matrix[15];
-      if (w <= 0) continue;
-      const sx = ((matrix[0] * px + matrix[4] * py + matrix[8] * pz + matrix[12]) / w + 1) * 0.5 * width;
-      const sy = (1 - (matrix[1] * px + matrix[5] * py + matrix[9] * pz + matrix[13]) / w) * 0.5 * height;
-      // Of points at about the same place the nearer one is on top.
-      const distance = (sx - x) ** 2 + (sy - y) ** 2 + w * 4;
-      if (distance < least) {
-        least = distance;
-        best = i;
-      }
+    return { positions: this.#positions, states: this.#states, matrix, width, height };
+  }
+
+  #sizing({ width, height }: Seen): Sizing {
+    const ratio = this.#stage.renderer.getPixelRatio();
+    const size = 2.5 / Math.sqrt(this.count);
+    return {
+      scale: (height * ratio) / (2 * Math.tan((this.orbit.camera.fov * Math.PI) / 360)),
+      size,
+      ratio,
+      smallest: Math.max(1.25, Math.min(4.5, 0.9 * Math.sqrt((width * height) / this.count))),
+      threshold: { dots: -1, density: -1, auto: 11 * ratio, thumbnails: 1 }[this.#detail],
+      least: this.#detail === "thumbnails" ? 22 * ratio : 0,
+      chosen: this.#uniforms.chosen.value,
+    };
+  }
+
+  /** Get ready for a picture. */
+  #before(): void {
+    const seen = this.#seen();
+    const sizing = this.#sizing(seen);
+    const u = this.#uniforms;
+    this.#frame++;
+    u.scale.value = sizing.scale;
+    u.size.value = sizing.size;
+    u.ratio.value = sizing.ratio;
+    u.smallest.value = sizing.smallest;
+    u.viewport.value.set(seen.width * sizing.ratio, seen.height * sizing.ratio);
+    const dense = this.#ready && this.#isDense(sizing);
+    this.#plane.visible = dense;
+    this.#dots.object.visible = this.#ready && !dense;
+    if (dense) this.#count(seen);
+    else if (this.#ready) {
+      const depth = Math.max(0.05, this.orbit.distance - (this.#flat ? 0 : FARTHEST));
+      this.#dots.prepare(sizing, depth, this.#moving);
     }
-    return best;
+    this.#showTiles(seen, sizing);
   }
 
-  /** Look at these points. */
-  focus(indices: readonly number[]): void {
-    if (!indices.length) return;
-    const at = (i: number): Vector3 => new Vector3().fromArray(this.#positions, 3 * i);
-    const centre = new Vector3();
-    for (const i of indices) centre.add(at(i));
-    centre.divideScalar(indices.length);
-    const radii = indices.map((i) => at(i).distanceTo(centre)).sort((a, b) => a - b);
-    const radius = radii[Math.floor(0.92 * (radii.length - 1))];
-    this.orbit.fly(centre, Math.max(0.55, Math.min(3.3, 3.4 * radius + 0.3)));
+  #isDense({ scale, size, ratio }: Sizing): boolean {
+    if (this.#detail !== "auto") return this.#detail === "density";
+    return this.count >= MANY && (scale * size) / ratio < CROWDED * this.orbit.distance;
   }
 
-  destroy(): void {
-    this.orbit.destroy();
-    this.#geometry.dispose();
-    this.#material.dispose();
-    this.#texture?.dispose();
-    this.#stage.destroy();
+  #count(seen: Seen): void {
+    const grain = this.#moving && this.#counting > COUNTING_MS ? 2 : 1;
+    const key = [grain, this.#version, seen.width, seen.height, ...(seen.matrix as number[])].join();
+    if (key === this.#counted) return;
+    this.#counted = key;
+    const density = this.#density;
+    const began = performance.now();
+    density.draw(seen, this.#look, components(this.#background), grain);
+    if (grain === 1) this.#counting = performance.now() - began;
+    const { picture } = this.#uniforms;
+    if (picture.value?.image.width !== density.width || picture.value.image.height !== density.height) {
+      picture.value?.dispose();
+      picture.value = new DataTexture(density.pixels, density.width, density.height);
+    }
+    picture.value.needsUpdate = true;
   }
 
-  #uniform(name: string, value: unknown): void {
-    this.#material.uniforms[name].value = value;
-    this.#stage.request();
+  #showTiles(seen: Seen, sizing: Sizing): void {
+    const [pictures, { chosen }] = [sizing.threshold < 0 ? undefined : this.#pictures, sizing];
+    if (!this.#ready) return;
+    const stands = chosen >= 0 && this.#states[chosen] !== STRONG ? [...this.#strong, chosen] : this.#strong;
+    const most = pictures?.most ?? MOST_SHOWN;
+    const points = shownOf(seen, sizing, Int32Array.from(stands), this.#mayShow(sizing), most);
+    this.#pictures?.begin(this.#frame);
+    this.#tiles.fill(seen, sizing, points, this.#look, (...what) => pictures?.find(...what) ?? false);
+    this.#rectangles.visible = this.#tiles.points.length > 0;
+    // While the view moves on, most of what is missed now would come too late.
+    if (!this.#moving || this.#frame % 4 === 0)
+      this.#pictures?.want((missing) => this.#byUrgency(seen, missing));
   }
 
-  #resized(width: number, height: number): void {
-    this.orbit.resize(width, height);
-    this.#sizes();
+  /** Whether any point can be large enough to show its picture. */
+  #mayShow({ scale, size, threshold, least }: Sizing): boolean {
+    if (!this.#pictures || threshold < 0) return false;
+    return !this.#flat || (scale * size) / this.orbit.distance + least > 0.82 * threshold;
   }
 
-  #sizes(): void {
-    const ratio = Math.min(devicePixelRatio, 2);
-    const { uniforms } = this.#material;
-    const height = (this.#stage?.canvas.clientHeight ?? 600) * ratio;
-    uniforms.scale.value = height / (2 * Math.tan((this.orbit.camera.fov * Math.PI) / 360));
-    uniforms.ratio.value = ratio;
-    uniforms.threshold.value = { dots: -1, auto: 11 * ratio, thumbnails: 1 }[this.#detail];
-    uniforms.least.value = this.#detail === "thumbnails" ? 22 * ratio : 0;
-    this.#stage?.request();
+  /** What stands out first, then what is nearest to the middle. */
+  #byUrgency(seen: Seen, points: number[]): Int32Array {
+    const distance = new Map<number, number>();
+    for (const i of points) {
+      const at = placed(seen, i);
+      const far = at ? Math.hypot(at.x - seen.width / 2, at.y - seen.height / 2) : 1e6;
+      distance.set(i, this.#states[i] === NORMAL ? far : this.#states[i] === STRONG ? far - 1e6 : far);
+    }
+    return Int32Array.from(points.sort((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)));
   }
 }
 
-/** "rgb(1 2 3)" as shaders take it. */
-function components(colour: string): Vector3 {
+/** Bytes of "rgb(1 2 3)". */
+function components(colour: string): [number, number, number] {
   const [r, g, b] = (colour.match(/\d+/g) ?? ["255", "255", "255"]).map(Number);
-  return new Vector3(r / 255, g / 255, b / 255);
+  return [r, g, b];
 }

@@ -1,6 +1,6 @@
 // A WebGL canvas that draws a frame only when asked, follows its size and survives a lost context.
 import { type Camera, Color, type Scene, WebGLRenderer } from "three";
-import { h } from "../lib/dom";
+import { context2d, h } from "../lib/dom";
 
 export class WebGLMissing extends Error {
   override readonly name = "WebGLMissing";
@@ -11,9 +11,12 @@ export class Stage {
   readonly renderer: WebGLRenderer;
   readonly #observer: ResizeObserver;
   #frame = 0;
+  #size: readonly [number, number] = [0, 0];
   #background = "#000000";
   /** Share of the full resolution; less while something moves. */
   quality = 1;
+  /** Called before each picture. */
+  before: () => void = () => undefined;
 
   constructor(
     private readonly host: HTMLElement,
@@ -22,12 +25,13 @@ export class Stage {
     private readonly camera: () => Camera,
     private readonly resized: (width: number, height: number) => void,
     private readonly drawn: () => void,
+    antialias = true,
   ) {
     this.canvas = h("canvas", { class: "gl", "aria-label": label, role: "img" });
     try {
       this.renderer = new WebGLRenderer({
         canvas: this.canvas,
-        antialias: true,
+        antialias,
         alpha: false,
         powerPreference: "high-performance",
       });
@@ -61,9 +65,29 @@ export class Stage {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       this.#resolution();
-      this.renderer.render(this.scene, this.camera());
+      this.#draw();
       this.drawn();
     });
+  }
+
+  /** What is seen, at `ratio` pixels a CSS pixel, on a canvas of its own; the page stays as it is. */
+  snapshot(ratio: number): HTMLCanvasElement {
+    if (this.renderer.getContext().isContextLost())
+      throw new Error("The picture cannot be drawn: the graphics context was lost; wait until it is back.");
+    const before = this.renderer.getPixelRatio();
+    this.renderer.setPixelRatio(ratio);
+    this.#draw();
+    const { width, height } = this.canvas;
+    const sheet = h("canvas", { width, height });
+    context2d(sheet).drawImage(this.canvas, 0, 0);
+    this.renderer.setPixelRatio(before);
+    this.#draw();
+    return sheet;
+  }
+
+  #draw(): void {
+    this.before();
+    this.renderer.render(this.scene, this.camera());
   }
 
   destroy(): void {
@@ -81,7 +105,9 @@ export class Stage {
 
   #fit(): void {
     const { clientWidth: width, clientHeight: height } = this.host;
-    if (!width || !height) return;
+    // An observer reports once what was there already.
+    if (!width || !height || (width === this.#size[0] && height === this.#size[1])) return;
+    this.#size = [width, height];
     this.renderer.setSize(width, height, true);
     this.resized(width, height);
     this.request();

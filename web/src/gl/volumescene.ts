@@ -76,11 +76,11 @@ export class VolumeScene {
   }
 
   get camera(): CameraView {
-    return this.#orbit.view;
+    return this.#orbit.stand;
   }
 
   set camera(view: CameraView) {
-    this.#orbit.view = view;
+    this.#orbit.stand = view;
     this.#change();
   }
 

@@ -142,15 +142,21 @@ function bySteps(records: readonly RecordInfo[]): RecordInfo[] {
   );
 }
 
-/** Projections of one embedding record by tag: those written after it and before its tag was embedded anew. */
+/** Records of the projections of one embedding by tag, each in the order in which they were written: those of its step, written after it and before the step was embedded anew. */
 export function projectionsOf(run: RunInfo, embedding: RecordInfo): Map<string, RecordInfo[]> {
+  const { tag: own, step } = embedding;
   const rest = run.records.slice(run.records.findIndex(({ id }) => id === embedding.id) + 1);
-  const next = rest.findIndex(({ kind, tag }) => kind === "embedding" && tag === embedding.tag);
-  const own = (next < 0 ? rest : rest.slice(0, next)).filter(
-    ({ kind, tag }) => kind === "projection" && tag.slice(0, tag.lastIndexOf("/")) === embedding.tag,
-  );
-  const tags = [...new Set(own.map(({ tag }) => tag))];
-  return new Map(tags.map((tag) => [tag, bySteps(own.filter((record) => record.tag === tag))]));
+  const next = rest.findIndex((one) => one.kind === "embedding" && one.tag === own && one.step === step);
+  const found = new Map<string, RecordInfo[]>();
+  for (const record of next < 0 ? rest : rest.slice(0, next)) {
+    const { kind, tag } = record;
+    if (kind !== "projection" || record.step !== step) continue;
+    if (tag.slice(0, tag.lastIndexOf("/")) !== own) continue;
+    const known = found.get(tag);
+    if (known) known.push(record);
+    else found.set(tag, [record]);
+  }
+  return found;
 }
 
 export function seriesOf(run: RunInfo, kind: SeriesInfo["kind"], tag: string): SeriesInfo | undefined {

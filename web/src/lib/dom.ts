@@ -95,8 +95,11 @@ export function sizeCanvas(
   return context;
 }
 
-export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const context = canvas.getContext("2d");
+export function context2d(
+  canvas: HTMLCanvasElement,
+  settings?: CanvasRenderingContext2DSettings,
+): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d", settings);
   if (!context) throw new Error("this browser gives no 2-D canvas");
   return context;
 }

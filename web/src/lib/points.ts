@@ -1,28 +1,29 @@
-// An embedding record as its view needs it.
+// An embedding record as its view needs it: typed arrays, never one object a point.
 import type { Json, NumberArray, RecordMeta, Source } from "../source/source";
-import { count, number, percent } from "./format";
-import type { Fact } from "./frame";
+import { columnsOf, earlyArrays, type PointColumn } from "./pointcolumns";
 import { text, textList } from "./topkdata";
-
-export interface Neighbour {
-  readonly index: number;
-  readonly distance: number;
-}
 
 export interface EmbeddingData {
   readonly record: RecordMeta;
+  readonly run: string;
   readonly count: number;
+  /** Length of a vector. */
+  readonly dim: number;
+  /** (N,) class of each point, -1 if unknown. */
   readonly label: NumberArray;
+  /** (N,) number of each picture in its data set. */
   readonly index: NumberArray;
   readonly classes: readonly string[];
-  readonly columns: readonly string[];
+  readonly columns: readonly PointColumn[];
+  readonly layer: string;
   readonly network: string;
   readonly dataset: string;
+  /** (N, 2) height and width of each thumbnail in its tile, where they differ from the tile. */
+  readonly sizes: Uint8Array | undefined;
   className(label: number): string;
-  /** What a search looks at: class name and columns. */
-  texts(point: number): string[];
-  column(name: string, point: number): string;
-  neighboursOf(point: number): Neighbour[];
+  /** What a point is called: its class, else its number. */
+  nameOf(point: number): string;
+  column(name: string): PointColumn | undefined;
 }
 
 export async function fetchEmbedding(
@@ -32,85 +33,72 @@ export async function fetchEmbedding(
   signal: AbortSignal,
 ): Promise<EmbeddingData> {
   const record = await source.record(run, id, signal);
-  const names = ["label", "index", "neighbours", "neighbour_distance"].filter(
-    (name) => name in record.arrays,
-  );
-  const arrays = await source.arrays(run, id, names, signal);
+  const there = Object.keys(record.arrays);
+  const names = ["label", "index", "thumbnail_size"].filter((name) => there.includes(name));
+  const arrays = await source.arrays(run, id, [...names, ...earlyArrays(there)], signal);
   const label = arrays.label.data;
-  const classes = textList(record.meta.label_names);
-  const columns = (
-    typeof record.meta.columns === "object" &&
-    record.meta.columns !== null &&
-    !Array.isArray(record.meta.columns)
-      ? record.meta.columns
-      : {}
-  ) as Record<string, readonly Json[]>;
+  const { meta } = record;
+  const classes = textList(meta.label_names);
+  const columns = columnsOf(meta.columns, arrays, (wanted) => source.arrays(run, id, wanted, signal));
   const className = (one: number): string => classes[one] ?? (one < 0 ? "no label" : `class ${one}`);
-  const cell = (name: string, point: number): string => String(columns[name]?.[point] ?? "");
-  const per = arrays.neighbours?.shape[1] ?? 0;
   return {
     record,
+    run,
     count: label.length,
+    dim: typeof meta.dim === "number" ? meta.dim : (record.arrays.vector?.shape[1] ?? 0),
     label,
-    index: arrays.index.data,
+    index: arrays.index?.data ?? Float64Array.from({ length: label.length }, (_, i) => i),
     classes,
-    columns: Object.keys(columns),
-    network: text(record.meta.network),
-    dataset: text(record.meta.dataset),
+    columns,
+    layer: text(meta.layer) || record.tag,
+    network: text(meta.network),
+    dataset: text(meta.dataset),
+    sizes: arrays.thumbnail_size?.data as Uint8Array | undefined,
     className,
-    texts: (point) => [className(label[point]), ...Object.keys(columns).map((name) => cell(name, point))],
-    column: cell,
-    neighboursOf: (point) =>
-      Array.from({ length: point < label.length ? per : 0 }, (_, j) => ({
-        index: arrays.neighbours.data[point * per + j],
-        distance: arrays.neighbour_distance?.data[point * per + j] ?? Number.NaN,
-      })),
+    nameOf: (point) => (label[point] < 0 ? `point ${point}` : className(label[point])),
+    column: (name) => columns.find((one) => one.name === name),
   };
 }
 
-/** The class that an address isolates; none, and why, where it names no class of the points. */
+/** Fetch the columns of texts; whether there are any that came. */
+export async function loadTexts({ columns }: EmbeddingData): Promise<boolean> {
+  const asked = columns.flatMap((column) => (column.type === "text" ? [column.load()] : []));
+  return (await Promise.allSettled(asked)).some(({ status }) => status === "fulfilled");
+}
+
+/** The class that an address isolates, by number or by name; none, and why, where it names no class of the points. */
 export function classOf(
-  { label }: Pick<EmbeddingData, "label">,
+  { label, classes }: Pick<EmbeddingData, "label" | "classes">,
   wanted: string | undefined,
 ): { label: number | null; note: string } {
   if (wanted === undefined) return { label: null, note: "" };
-  const known = /^-?\d+$/.test(wanted) && label.includes(Number(wanted));
-  return known ? { label: Number(wanted), note: "" } : { label: null, note: `No class “${wanted}” here.` };
+  const found = /^-?\d+$/.test(wanted) ? Number(wanted) : classes.indexOf(wanted);
+  const known = (found >= 0 || wanted === "-1") && label.includes(found);
+  return known ? { label: found, note: "" } : { label: null, note: `No class “${wanted}” here.` };
 }
 
-type Meta = Readonly<Record<string, Json>>;
+/** How many points each class has: the class (-1 for none) and the number, most first. */
+export function classCounts(label: ArrayLike<number>, of?: ArrayLike<number>): [number, number][] {
+  const counts = new Map<number, number>();
+  const n = of?.length ?? label.length;
+  for (let k = 0; k < n; k++) {
+    const one = label[of ? of[k] : k];
+    counts.set(one, (counts.get(one) ?? 0) + 1);
+  }
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+}
 
-const METHODS: Readonly<Record<string, string>> = { tsne: "t-SNE", pca: "PCA", umap: "UMAP" };
-const QUALITY: Readonly<Record<string, string>> = {
-  neighbour_preservation: "neighbours kept",
-  label_accuracy: "k-NN accuracy",
-  explained_variance: "variance explained",
+export type Meta = Readonly<Record<string, Json>>;
+
+const METHODS: Readonly<Record<string, string>> = {
+  tsne: "t-SNE",
+  pca: "PCA",
+  umap: "UMAP",
+  axes: "Own axes",
 };
 
-export const methodName = (method: string): string => METHODS[method] ?? method;
-
-/** "t-SNE, iteration 500 of 750". */
-export function origin(iteration: number, meta: Meta): string {
-  const total =
-    typeof meta.iterations === "number" && meta.iterations > 0 ? ` of ${count(meta.iterations)}` : "";
-  const method = typeof meta.method === "string" ? methodName(meta.method) : "";
-  return [method, iteration > 0 && `iteration ${count(iteration)}${total}`].filter(Boolean).join(", ");
-}
-
-/** The numbers that qualify a map: size, source, divergence and quality where they are known. */
-export function embeddingFacts(data: EmbeddingData, meta: Meta): Fact[] {
-  const facts: Fact[] = [
-    { name: "points", value: count(data.count) },
-    { name: "network", value: data.network },
-    { name: "data set", value: data.dataset },
-  ];
-  if (typeof meta.kl === "number") facts.push({ name: "KL divergence", value: number(meta.kl) });
-  const quality =
-    typeof meta.quality === "object" && meta.quality !== null ? Object.entries(meta.quality) : [];
-  for (const [name, value] of quality) {
-    if (typeof value !== "number") continue;
-    const shown = value >= 0 && value <= 1 ? percent(value) : number(value);
-    facts.push({ name: QUALITY[name] ?? name.replaceAll("_", " "), value: shown });
-  }
-  return facts;
+/** The name of a method; "tsne-p5" is "t-SNE p5". */
+export function methodName(name: string): string {
+  const [method, ...rest] = name.split("-");
+  return [METHODS[method] ?? method, ...rest].join(METHODS[method] ? " " : "-");
 }

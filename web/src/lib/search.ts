@@ -10,10 +10,16 @@ export interface Matches {
 
 export const TIERS: readonly Tier[] = ["exact", "word", "part"];
 
-const fold = (text: string): string =>
-  text.toLocaleLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").trim();
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them.
+const ASCII = /^[\x00-\x7f]*$/;
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** Text without case and accents. */
+export const fold = (text: string): string =>
+  ASCII.test(text)
+    ? text.toLowerCase().trim()
+    : text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").trim();
+
+export const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** The tier in which `text` matches `query`: a whole name (names are split at commas), a whole word of it (an underscore is a letter), a part of a word. */
 export function tierOf(text: string, query: string): Tier | null {

@@ -1,5 +1,5 @@
 // Where a tile lies in a picture sheet, and the loading of sheets.
-import type { Sheet } from "../source/source";
+import type { Address, Sheet } from "../source/source";
 import { type Part, WHOLE } from "./patch";
 
 export interface Tile {
@@ -31,33 +31,53 @@ export function fitTile([height, width]: readonly number[], side: number): { wid
 
 const KEPT = 48;
 
+interface Kept {
+  readonly picture: Promise<HTMLImageElement>;
+  readonly controller: AbortController;
+  /** How many wait for it and might give up; infinite once somebody asked who cannot. */
+  waiting: number;
+}
+
 /** Pictures by address: fetched once, the least recently used forgotten. */
 export class PictureCache {
-  readonly #pictures = new Map<string, Promise<HTMLImageElement>>();
+  readonly #pictures = new Map<Address, Kept>();
 
-  get(url: string): Promise<HTMLImageElement> {
-    const known = this.#pictures.get(url);
-    if (known) {
-      this.#pictures.delete(url);
-      this.#pictures.set(url, known);
-      return known;
-    }
-    const picture = load(url);
-    this.#pictures.set(url, picture);
-    picture.catch(() => this.#pictures.delete(url));
+  /** A picture; its loading ends when all who asked for it have given up by their signals. */
+  get(url: Address, signal?: AbortSignal): Promise<HTMLImageElement> {
+    const kept = this.#pictures.get(url) ?? this.#begin(url);
+    this.#pictures.delete(url);
+    this.#pictures.set(url, kept);
+    kept.waiting += signal ? 1 : Number.POSITIVE_INFINITY;
+    signal?.addEventListener("abort", () => {
+      if (--kept.waiting > 0) return;
+      kept.controller.abort();
+      if (this.#pictures.get(url) === kept) this.#pictures.delete(url);
+    });
     if (this.#pictures.size > KEPT) this.#pictures.delete(this.#pictures.keys().next().value ?? "");
-    return picture;
+    return kept.picture;
   }
 
   clear(): void {
     this.#pictures.clear();
   }
+
+  #begin(url: Address): Kept {
+    const controller = new AbortController();
+    const kept = { picture: load(url, controller.signal), controller, waiting: 0 };
+    kept.picture.catch(() => this.#pictures.get(url) === kept && this.#pictures.delete(url));
+    return kept;
+  }
 }
 
-async function load(url: string): Promise<HTMLImageElement> {
+async function load(address: Address, signal: AbortSignal): Promise<HTMLImageElement> {
+  const url = typeof address === "string" ? address : await address;
+  signal.throwIfAborted();
   const image = new Image();
   image.decoding = "async";
   image.src = url;
+  signal.addEventListener("abort", () => {
+    if (!image.complete) image.src = "";
+  });
   await image.decode();
   return image;
 }

@@ -1,6 +1,7 @@
 // The source behind `convscope view`: a local server with JSON for lists and safetensors for arrays.
 import type { GraphAnswer } from "../lib/graphdef";
 import { histogramsOf, imagesOf, scalarsOf } from "./answers";
+import { embeddingPart } from "./computing";
 import { type Changes, MergedIndex } from "./merge";
 import { parseSafetensors } from "./safetensors";
 import {
@@ -50,7 +51,7 @@ async function reason(response: Response): Promise<string> {
   return `the server answered ${response.status} ${response.statusText}`;
 }
 
-/** A header that pages of others cannot send: the server takes pictures from our page only. */
+/** A header that pages of others cannot send: the server acts for our page only. */
 const OURS = { "X-Convscope-Live": "1" };
 
 const LIVE: LivePart = {
@@ -70,6 +71,7 @@ const LIVE: LivePart = {
 
 export class HttpSource implements Source {
   readonly live = LIVE;
+  readonly embedding = embeddingPart({ address, answered, ours: OURS });
   readonly #known = new MergedIndex();
 
   async index(signal?: AbortSignal): Promise<Index> {

@@ -2,6 +2,12 @@
 
 import type { GraphAnswer } from "../lib/graphdef";
 
+/**
+ * Where the browser has a picture, a sound or a text. Hosts that must fetch it first give a promise, and for the same
+ * thing the same promise while they have it.
+ */
+export type Address = string | Promise<string>;
+
 export type NumberArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** One named array: row-major numbers and their shape. */
@@ -215,22 +221,120 @@ export interface LivePart {
   forget(name: string): Promise<void>;
 }
 
+/** What is projected while one looks: a method, and what it is to know; see docs/viewer.md for the parameters of each. */
+export interface ProjectAsk {
+  readonly run: string;
+  /** The id of the embedding's record. */
+  readonly id: string;
+  readonly method: string;
+  readonly parameters: Readonly<Record<string, Json>>;
+}
+
+export type LiveState = "starting" | "running" | "paused" | "done" | "stopped" | "failed";
+
+/** Where a projection that forms stands. */
+export interface LiveStatus {
+  /** Grows with each frame and each change of the state. */
+  readonly number: number;
+  readonly state: LiveState;
+  readonly iteration: number;
+  readonly iterations: number;
+  /** The Kullback–Leibler divergence; null for methods without one. */
+  readonly kl: number | null;
+  /** Seconds of computing so far. */
+  readonly seconds: number;
+  readonly dimensions: 2 | 3;
+  /** Why it has failed, as a sentence; empty otherwise. */
+  readonly error: string;
+  /** The tag under which it has been kept; empty until then. */
+  readonly kept: string;
+}
+
+export interface LiveFrame extends LiveStatus {
+  /** (3N,): x, y, z of every point; null where only the state has changed. */
+  readonly points: Float32Array | null;
+}
+
+/** What this host can project an embedding by. */
+export interface ProjectOptions {
+  readonly methods: readonly string[];
+  /** Why a projection cannot be kept, as a sentence; empty where it can. */
+  readonly unkept: string;
+}
+
+export interface Neighbours {
+  readonly index: readonly number[];
+  readonly distance: readonly number[];
+  /** Whether all points were compared. */
+  readonly exact: boolean;
+}
+
+/** What tells a selection of points from all others. */
+export interface SelectionAnswer {
+  readonly count: number;
+  /** Labels and how many of the selection have them, the most frequent first. */
+  readonly labels: readonly (readonly [label: number, count: number])[];
+  /** The channels that differ most, by the size of the effect. */
+  readonly channels: readonly {
+    readonly channel: number;
+    readonly mean: number;
+    readonly rest: number;
+    readonly effect: number;
+  }[];
+  /** The points outside that are nearest to the mean of the selection. */
+  readonly neighbours: Neighbours;
+}
+
+export type Metric = "cosine" | "euclidean";
+
+/** What a host with the vectors at hand can compute. */
+export interface EmbeddingPart {
+  options(run: string, id: string, signal?: AbortSignal): Promise<ProjectOptions>;
+  /** Start a projection, from a layout (x, y and z of every point) where one is given; the answer names it. */
+  project(ask: ProjectAsk, start?: Float32Array): Promise<{ readonly key: string }>;
+  /** Give every frame from a number on to `take`, the newest where reading is slow; ends with the projection. */
+  follow(key: string, from: number, take: (frame: LiveFrame) => void, signal: AbortSignal): Promise<void>;
+  act(
+    key: string,
+    action: "pause" | "continue" | "stop" | "change" | "keep",
+    parameters?: Readonly<Record<string, Json>>,
+  ): Promise<LiveStatus>;
+  neighbours(
+    run: string,
+    id: string,
+    point: number,
+    k: number,
+    metric: Metric,
+    signal?: AbortSignal,
+  ): Promise<Neighbours>;
+  selection(
+    run: string,
+    id: string,
+    points: ArrayLike<number>,
+    k: number,
+    metric: Metric,
+    signal?: AbortSignal,
+  ): Promise<SelectionAnswer>;
+}
+
 export interface Source {
   /** There where the host may have a network; the index says whether it has. */
   readonly live?: LivePart;
+  /** There where the host computes with the vectors of an embedding. */
+  readonly embedding?: EmbeddingPart;
   index(signal?: AbortSignal): Promise<Index>;
   /** Call back at every change of the logdir and when the connection comes or goes; returns the way to stop. */
   watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void;
   scalars(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Scalars>;
   histograms(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Histograms>;
   images(run: string, tag: string, start: number, signal?: AbortSignal): Promise<Images>;
-  imageUrl(run: string, tag: string, index: number): string;
+  imageUrl(run: string, tag: string, index: number): Address;
   /** Entries of a series from number `start` on, as named arrays whose first axis is the entries. */
   series(run: string, kind: TensorsKind, tag: string, start: number, signal?: AbortSignal): Promise<Tensors>;
   text(run: string, tag: string, index: number, signal?: AbortSignal): Promise<LoggedText>;
   /** Where the whole of a text can be downloaded. */
-  textUrl(run: string, tag: string, index: number): string;
-  audioUrl(run: string, tag: string, index: number): string;
+  textUrl(run: string, tag: string, index: number): Address;
+  audioUrl(run: string, tag: string, index: number): Address;
   /** Of a batch the mesh `item`: `vertices` (V, 3), `faces` (F, 3), `colours` (V, 3): numbers of vertices, and 0..255; no rows where none. */
   mesh(run: string, tag: string, index: number, item: number, signal?: AbortSignal): Promise<Tensors>;
   hparams(signal?: AbortSignal): Promise<HParams>;
@@ -246,7 +350,7 @@ export interface Source {
     signal?: AbortSignal,
     rows?: readonly [start: number, stop: number],
   ): Promise<Tensors>;
-  pictureUrl(run: string, id: string, file: string): string;
+  pictureUrl(run: string, id: string, file: string): Address;
 }
 
 /** An answer that says why there is none. */

@@ -1,64 +1,59 @@
-// A map of the data set: points that the network places near each other, as thumbnails, with search and neighbours.
-import { PointsScene } from "../gl/points";
-import { buildAtlas } from "../lib/atlas";
+// A map of the data set: points that the network places near each other, as thumbnails, searched, selected and compared.
 import { choose, projectionsOf, recordsOf } from "../lib/catalog";
-import { Player } from "../lib/controls";
-import { h, isTyping, put } from "../lib/dom";
-import { count, plural } from "../lib/format";
-import { empty, Frame, failed, isAbort, loading, messageOf } from "../lib/frame";
-import { FrameStore, type ProjectionFrame } from "../lib/frames";
-import { statesOf } from "../lib/highlight";
+import { h, put } from "../lib/dom";
+import { Frame, failed, loading } from "../lib/frame";
+import type { Emphasis } from "../lib/highlight";
 import { Loader } from "../lib/loader";
-import { Motion } from "../lib/motion";
-import { classRgb } from "../lib/palette";
-import { classOf, type EmbeddingData, embeddingFacts, fetchEmbedding, origin } from "../lib/points";
-import { choiceOf, numberOf, type Place, placeOf } from "../lib/route";
-import { bestTier, type Matches, search, TIERS, type Tier } from "../lib/search";
+import { Nearest } from "../lib/nearest";
+import { addressOf, filterChange, type PointAddress } from "../lib/pointaddress";
+import { PointQuestions } from "../lib/pointquestions";
+import { classOf, type EmbeddingData, fetchEmbedding, loadTexts } from "../lib/points";
+import { holdLarge, largeSelection } from "../lib/pointsets";
+import { formatRoute, placeOf } from "../lib/route";
+import { Selection, type SelectMode, selectionOf, selectionText } from "../lib/selection";
 import { PictureCache } from "../lib/sheet";
 import { Tooltip } from "../lib/tooltip";
 import type { RecordInfo, RunInfo, Source } from "../source/source";
+import { PointCamera } from "./panels/pointcamera";
+import { EXPLAIN, headingOf, noEmbedding, originOf, type ShownFrame } from "./panels/pointhead";
+import { PointKeys } from "./panels/pointkeys";
+import { PointMap } from "./panels/pointmap";
+import { PointReplay } from "./panels/pointreplay";
 import { PointsPanel } from "./panels/points";
-import { DETAILS, PointTools } from "./panels/pointtools";
+import { PointSave } from "./panels/pointsave";
+import { type Asked, measured, type OpenEmbedding, PointScreen } from "./panels/pointscreen";
+import { LivePanel } from "./panels/pointslive";
+import { PointsPair } from "./panels/pointspair";
+import { PointsTime } from "./panels/pointstime";
+import { PointTable } from "./panels/pointtable";
+import { PointTools } from "./panels/pointtools";
 import type { Mount, View, ViewState } from "./view";
-
-const EXPLAIN =
-  "Every point is one picture; pictures that the layer describes alike lie close together. Distances within a group mean more than distances between groups.";
-const NONE: Matches = { exact: [], word: [], part: [] };
-const PLAY_MS = 140;
-const MOVE_MS = 420;
 
 class EmbeddingView implements View {
   readonly #frame: Frame;
   readonly #loader = new Loader();
   readonly #pictures = new PictureCache();
   readonly #tooltip = new Tooltip();
-  readonly #motion = new Motion();
-  readonly #host = h("div", {
-    class: "scene",
-    tabindex: 0,
-    role: "application",
-    "aria-label": "Map of points: drag to move, wheel to zoom, click a point",
-  });
-  readonly #badge = h("p", { class: "scene-badge num", "data-testid": "points" });
+  readonly #stage = h("div", { class: "points-stage" });
+  readonly #map: PointMap;
+  readonly #camera: PointCamera;
+  readonly #replay: PointReplay;
   readonly #panel: PointsPanel;
-  readonly #player: Player;
+  readonly #live: LivePanel;
+  readonly #time: PointsTime;
+  readonly #pair: PointsPair;
+  readonly #table: PointTable;
   readonly #tools: PointTools;
-  readonly #keys = (event: KeyboardEvent): void => this.#key(event);
-  #controller = new AbortController();
-  #run: RunInfo | undefined;
+  readonly #save: PointSave;
+  readonly #screen: PointScreen;
+  readonly #keys: PointKeys;
+  #open: OpenEmbedding | undefined;
   #note = "";
-  #data: EmbeddingData | undefined;
-  #scene: PointsScene | undefined;
-  #frames: FrameStore | undefined;
-  #records: readonly RecordInfo[] = [];
+  #address: PointAddress;
   #projections: ReadonlyMap<string, readonly RecordInfo[]> = new Map();
-  #shown = "";
-  #current: ProjectionFrame | undefined;
-  #matches: Matches = NONE;
-  #query = "";
-  #painted = "";
-  #prefetched = 0;
-  #fetching = false;
+  #parts: readonly RecordInfo[] = [];
+  #chosen = -1;
+  #sel = "";
 
   constructor(
     el: HTMLElement,
@@ -66,92 +61,160 @@ class EmbeddingView implements View {
     private state: ViewState,
   ) {
     this.#frame = new Frame(el);
-    this.#player = new Player("Iteration", (at) => this.#seek(at), PLAY_MS);
-    this.#tools = new PointTools(this.#frame.tools, this.#player.el, {
-      navigate: (change, replace) => this.state.navigate(change, replace),
-      fit: () => this.#scene?.orbit.reset(),
+    this.#address = addressOf(state.route);
+    const navigate: ViewState["navigate"] = (change, replace) => this.state.navigate(change, replace);
+    const focus = (points: ArrayLike<number>): void => this.#map.focus(points);
+    this.#map = new PointMap(this.#stage, source, this.#pictures, {
+      onPick: (point) => this.#pick(point),
+      onHover: (point, x, y) => this.#hover(point, x, y),
+      onSelect: (points, mode) => this.#select(points, mode),
+      onCamera: (cam) => this.#camera.moved(cam),
+      onDrawn: () => {
+        this.#time.drawn();
+        this.#pair.drawn();
+      },
+      onFrame: () => this.#framed(),
     });
-    this.#panel = new PointsPanel(source, this.#pictures, {
-      navigate: (change) => this.state.navigate(change, true),
-      focus: (indices) => this.#scene?.focus(indices),
+    this.#camera = new PointCamera(this.#map, navigate);
+    this.#replay = new PointReplay(this.#map, navigate, () => this.#framed());
+    this.#live = new LivePanel(source, {
+      place: (points, flat) => {
+        this.#replay.stop();
+        this.#map.place(points, flat, 0);
+        this.#framed();
+      },
+      shown: () => this.#map.positions.slice(),
+      kept: (tag) => this.state.navigate({ proj: tag.slice(tag.lastIndexOf("/") + 1), it: null }),
+      left: () => this.update(this.state),
     });
-    this.#host.addEventListener("pointermove", (event) => this.#hover(event));
-    this.#host.addEventListener("pointerleave", () => this.#tooltip.hide());
-    this.#host.addEventListener("click", (event) => this.#click(event));
-    window.addEventListener("keydown", this.#keys);
+    this.#panel = new PointsPanel(
+      source,
+      this.#pictures,
+      {
+        navigate,
+        focus,
+        select: (points) => this.#select(points, "replace"),
+        selectShown: () =>
+          this.#open && this.#select(this.#screen.left(this.#open, this.#asked()), "replace"),
+        filter: (filter) => navigate(filterChange(filter), true),
+        saveTable: () => void this.#save.selected(),
+        saveNumbers: () => this.#save.numbers(),
+        address: () => formatRoute(this.state.route),
+        open: () => undefined, // one is there already
+      },
+      this.#live.el,
+    );
+    this.#save = new PointSave({
+      data: () => this.#open?.data,
+      map: this.#map,
+      selection: () => this.#open?.selection,
+      cards: this.#panel.cards,
+      colours: () => this.#screen.spec(this.#open, this.#asked()),
+      subtitle: () => originOf(this.#open?.data, this.#frameShown),
+    });
+    this.#time = new PointsTime(source, { navigate });
+    this.#pair = new PointsPair(source, this.#pictures, {
+      navigate,
+      hover: (point, x, y) => this.#card(point, x, y),
+      pick: (point) => this.#pick(point),
+      select: (points, mode) => this.#select(points, mode),
+    });
+    this.#table = new PointTable(navigate);
+    this.#screen = new PointScreen(this.#map, this.#panel, this.#table, (open, asked, emphasis) =>
+      this.#stressed(open, asked, emphasis),
+    );
+    this.#tools = new PointTools(this.#frame.tools, this.#replay.player.el, [this.#pair.choice], {
+      navigate,
+      fit: () => this.#overview(),
+      save: this.#save.items(),
+    });
+    this.#stage.append(this.#pair.el, this.#tools.pointer);
+    this.#keys = new PointKeys(this.#map.el, {
+      ready: () => this.#open !== undefined,
+      escape: () => this.#escape(),
+      frame: (by) => this.#replay.player.move(by),
+      play: () => this.#replay.player.toggle(),
+      match: (by) => this.#panel.found.step(by),
+      tool: (tool) => this.#tools.toggleTool(tool),
+      table: () => this.#tools.toggleTable(),
+    });
     this.update(state);
   }
 
   update(state: ViewState): void {
     this.state = state;
-    const { route, index } = state;
-    const { run, tag, note } = choose(index, "embedding", route.params);
-    this.#run = run;
+    this.#address = addressOf(state.route);
+    const { run, tag, note } = choose(state.index, "embedding", state.route.params);
     this.#note = note;
-    const record = run && tag ? recordsOf(run, "embedding", tag).at(-1) : undefined;
+    const records = run && tag ? recordsOf(run, "embedding", tag) : [];
+    const { step } = state.route.params;
+    const record = records.find((one) => String(one.step) === step) ?? records.at(-1);
     if (!run || !record) return this.#showEmpty();
+    if (step !== undefined && String(record.step) !== step)
+      this.#note = `${note} No step ${step} of ${record.tag}; showing ${record.step}.`.trim();
     this.#projections = projectionsOf(run, record);
     if (this.#loader.isNew(`${run.name}/${record.id}`)) this.#load(run, record);
-    else if (this.#data) this.#paint(this.#data);
+    else if (this.#open) this.#paint({ ...this.#open, run });
   }
 
   destroy(): void {
-    window.removeEventListener("keydown", this.#keys);
-    this.#clear();
+    this.#keys.destroy();
+    this.#close();
     this.#loader.stop();
     this.#tooltip.destroy();
+    this.#panel.destroy();
+    this.#live.destroy();
+    this.#time.destroy();
+    this.#pair.destroy();
+    this.#map.destroy();
     this.#pictures.clear();
   }
 
-  #clear(): void {
-    this.#motion.stop();
-    this.#player.stop();
-    this.#controller.abort();
-    this.#controller = new AbortController();
-    this.#scene?.destroy();
-    this.#scene = undefined;
-    this.#data = undefined;
-    this.#shown = "";
-    this.#painted = "";
-    this.#query = "";
-    this.#matches = NONE;
-    this.#current = undefined;
-    this.#prefetched = 0;
-    this.#fetching = false;
+  #close(): void {
+    this.#replay.stop();
+    this.#time.stop();
+    this.#tooltip.hide();
+    this.#open?.questions.stop();
+    this.#open?.controller.abort();
+    this.#open = undefined;
+    this.#chosen = -1;
+    this.#screen.close();
+    this.#sel = "";
+    this.#camera.close();
     this.state.crumb("");
   }
 
   #showEmpty(): void {
-    this.#clear();
+    this.#close();
     this.#loader.stop();
     this.#frame.note();
     this.#frame.head({ view: "Embedding", explain: EXPLAIN });
     this.#tools.hide();
-    put(
-      this.#frame.body,
-      empty(
-        "No embedding yet",
-        "Embed a data set by one of a network's layers:",
-        "convscope demo",
-        "convscope embed MODEL IMAGES --layer LAYER -o RUN",
-      ),
-    );
+    put(this.#frame.body, noEmbedding());
     this.state.ready();
   }
 
   #load(run: RunInfo, record: RecordInfo): void {
-    this.#clear();
+    const stays = this.#stage.isConnected && this.#open?.run.name === run.name;
+    const { view } = this.#map;
+    this.#close();
+    this.#camera.close(stays ? view : "");
     this.#frame.note(this.#note);
-    this.#frame.head({ view: "Embedding", tag: record.tag, ...this.#origin(), explain: EXPLAIN });
-    this.#tools.hide();
-    put(this.#frame.body, loading(record.tag));
+    // From step to step of one embedding the map stays, so that nothing flickers.
+    if (!stays) {
+      this.#frame.head({
+        view: "Embedding",
+        tag: record.tag,
+        run: run.name,
+        colour: this.#colourOf(run),
+        explain: EXPLAIN,
+      });
+      this.#tools.hide();
+      put(this.#frame.body, loading(record.tag));
+    }
     this.#loader.run(
       (signal) => fetchEmbedding(this.source, run.name, record.id, signal),
-      (data) => {
-        this.#data = data;
-        this.#frames = new FrameStore(this.source, run.name, data.count, this.#controller.signal);
-        this.#open(run, data);
-      },
+      (data) => this.#opened(run, record, data),
       (error) => {
         put(this.#frame.body, failed(error));
         this.state.ready();
@@ -159,226 +222,177 @@ class EmbeddingView implements View {
     );
   }
 
-  #open(run: RunInfo, data: EmbeddingData): void {
-    put(this.#host, this.#badge);
-    put(this.#frame.body, h("div", { class: "scene-layout" }, this.#host, this.#panel.el));
-    try {
-      this.#scene = new PointsScene(
-        this.#host,
-        data.count,
-        `${count(data.count)} points of ${data.record.tag}`,
-        () => undefined,
-      );
-    } catch (error) {
-      put(this.#host, failed(error));
-      this.state.ready();
-      return;
-    }
-    const { signal } = this.#controller;
-    const sheet = data.record.pictures.thumbnail;
-    if (sheet) {
-      buildAtlas(
-        sheet,
-        data.count,
-        this.#pictures,
-        (file) => this.source.pictureUrl(run.name, data.record.id, file),
-        signal,
-        (atlas) => this.#scene?.setAtlas(atlas),
-      ).catch((error: unknown) => {
-        if (!isAbort(error)) put(this.#badge, `Thumbnails: ${messageOf(error)}`);
-      });
-    }
-    this.#panel.open(data, run.name);
-    this.#paint(data);
+  #opened(run: RunInfo, record: RecordInfo, data: EmbeddingData): void {
+    const nearest = new Nearest(this.source, data);
+    const open: OpenEmbedding = {
+      run,
+      record,
+      data,
+      nearest,
+      selection: new Selection(data.count),
+      questions: new PointQuestions(data, nearest),
+      controller: new AbortController(),
+      dimensions: new Map(),
+    };
+    this.#open = open;
+    put(
+      this.#frame.body,
+      h("div", { class: "points-layout" }, this.#time.el, this.#stage, this.#panel.el, this.#table.el),
+    );
+    if (!this.#map.open(run, data)) return this.state.ready();
+    this.#panel.cards.open(data);
+    this.#live.open(run, data.record, this.state);
+    open.selection.subscribe(() => this.#selected(open));
+    this.#paint(open);
+    if (!this.#sel) open.selection.change(largeSelection(data));
+    const { signal } = open.controller;
+    void measured(this.source, open, this.#projections).then(() => signal.aborted || this.#paint(open));
   }
 
-  #paint(data: EmbeddingData): void {
-    const { route, theme } = this.state;
+  #paint(open: OpenEmbedding): void {
+    const { data, questions } = open;
+    const { route } = this.state;
+    const address = this.#address;
+    const { at, note } = placeOf(route, "point", data.count, "point");
+    this.#frame.note(this.#note, note, classOf(data, address.class).note);
+    this.state.crumb(at < 0 ? "" : `point ${at}`);
+    this.#chosen = at;
     const tags = [...this.#projections.keys()];
     const wanted = [`${data.record.tag}/${route.params.proj}`, `${data.record.tag}/tsne`, tags[0]];
     const tag = wanted.find((name) => tags.includes(name));
-    this.#records = this.#projections.get(tag ?? "") ?? [];
-    const detail = choiceOf(route, "draw", DETAILS);
-    this.#scene?.setDetail(detail);
-    this.#tools.show(data.record.tag, tags, tag, detail);
-    this.#colours(data, theme);
-    this.#find(data);
-    this.#highlight(data);
-    this.#step();
-    if (!this.#records.length) {
-      this.#heading(data);
-      put(this.#badge, "No projection recorded yet: it appears here as soon as the first frame is written.");
-      this.state.ready();
-    }
-  }
-
-  #colours(data: EmbeddingData, theme: ViewState["theme"]): void {
-    if (this.#host.dataset.theme === theme && this.#painted === data.record.id) return;
-    this.#host.dataset.theme = theme;
-    this.#painted = data.record.id;
-    const rgb = Float32Array.from(
-      Array.from(data.label, (one) => classRgb(one, data.classes.length, theme)).flat(),
-    );
-    // The theme attribute is on the document by the time this runs; the style is read from the scene itself.
-    requestAnimationFrame(() =>
-      this.#scene?.setColours(
-        rgb,
-        getComputedStyle(this.#host).backgroundColor,
-        getComputedStyle(this.#host).color,
-      ),
-    );
-  }
-
-  #find(data: EmbeddingData): void {
-    const query = this.state.route.params.q ?? "";
-    if (query === this.#query) return;
-    this.#query = query;
-    this.#matches = query.trim() ? search(data.count, (i) => data.texts(i), query) : NONE;
-    const tier = bestTier(this.#matches);
-    if (tier) this.#scene?.focus(this.#matches[tier]);
-    else if (!query) this.#scene?.orbit.reset();
-  }
-
-  #tier(): Tier | null {
-    const wanted = TIERS.find((tier) => tier === this.state.route.params.tier);
-    return wanted && this.#matches[wanted].length ? wanted : bestTier(this.#matches);
-  }
-
-  #highlight(data: EmbeddingData): void {
-    const { route } = this.state;
-    const tier = this.#query.trim() ? this.#tier() : null;
-    const { at: chosen, note } = this.#point(data);
-    const { label, note: unknown } = classOf(data, route.params.class);
-    this.#frame.note(this.#note, note, unknown);
-    this.state.crumb(chosen < 0 ? "" : `point ${chosen}`);
-    const matches = this.#query.trim() ? new Set(tier ? this.#matches[tier] : []) : null;
-    const near = chosen < 0 ? null : new Set(data.neighboursOf(chosen).map(({ index }) => index));
-    this.#scene?.setStates(statesOf(data.label, { matches, label, near }));
-    this.#scene?.setChosen(chosen);
-    this.#panel.show({
-      matches: this.#matches,
-      query: this.#query,
-      tier,
-      chosen,
-      label,
-      theme: this.state.theme,
+    this.#parts = this.#projections.get(tag ?? "") ?? [];
+    this.#map.setDetail(address.detail);
+    this.#map.tool = address.tool;
+    this.#tools.show({
+      data,
+      tags: new Map(tags.map((one) => [one, open.dimensions.get(one) ?? 0])),
+      chosen: tag,
+      address,
     });
+    if (address.sel !== this.#sel) {
+      this.#sel = address.sel;
+      open.selection.change(selectionOf(address.sel, data.count));
+    }
+    // One that forms is shown until another one is asked for that is there.
+    const { proj = "" } = route.params;
+    if (!proj || tag === wanted[0]) this.#live.asked(`${proj}/${address.iteration}`);
+    const still = this.#time.playing || this.#live.frame;
+    const moved = still ? Promise.resolve() : this.#positions();
+    const asked = questions.search(address.query).then((is) => is && this.#searched(open));
+    void questions.neighbours(at, address.k, address.metric).then((is) => is && this.#shown(open));
+    if (address.colour === "distance")
+      void questions.far(at, address.metric).then((is) => is && this.#shown(open));
+    this.#shown(open);
+    this.#time.show({
+      run: open.run,
+      data,
+      embeddings: recordsOf(open.run, "embedding", data.record.tag),
+      projection: tag?.slice(tag.lastIndexOf("/") + 1) ?? "",
+      map: this.#map,
+      iteration: address.iteration,
+    });
+    this.#pair.show({
+      index: this.state.index,
+      run: open.run,
+      data,
+      parts: this.#parts,
+      map: this.#map,
+      pair: route.params.pair,
+    });
+    void Promise.allSettled([moved, asked]).then(() => this.#settled(open));
   }
 
-  #point = (data: EmbeddingData): Place => placeOf(this.state.route, "point", data.count, "point");
-
-  /** Show the frame of the address, the newest if it names none. */
-  #step(): void {
-    if (!this.#records.length || !this.#frames) return;
-    const wanted = numberOf(this.state.route, "step", Number.POSITIVE_INFINITY);
-    const found = this.#records.findIndex((record) => record.step === wanted);
-    const at = found >= 0 ? found : this.#records.length - 1;
-    const steps = this.#records.map(({ step }) => step);
-    if (!this.#player.playing) this.#player.update(steps, at);
-    this.#showFrame(this.#records[at]);
+  async #positions(): Promise<void> {
+    if (this.#parts.length) return this.#replay.show(this.#parts, this.#address.iteration);
+    this.#framed();
+    this.#map.say("No projection recorded yet: it appears here as soon as the first frame is written.");
   }
 
-  #seek(at: number): void {
-    const last = at === this.#records.length - 1;
-    this.state.navigate({ step: last ? null : this.#records[at]?.step }, true);
-  }
-
-  #showFrame(record: RecordInfo): void {
-    if (record.id === this.#shown || !this.#frames) return;
-    this.#shown = record.id;
-    this.#frames.get(record).then(
-      (frame) => {
-        if (this.#shown === record.id && this.#data) this.#moveTo(frame, record, this.#data);
-      },
-      (error: unknown) => {
-        if (isAbort(error) || this.#shown !== record.id) return;
-        put(this.#badge, messageOf(error));
-        this.state.ready();
-      },
-    );
-  }
-
-  #moveTo(frame: ProjectionFrame, record: RecordInfo, data: EmbeddingData): void {
-    const scene = this.#scene;
-    if (!scene) return;
-    const first = !this.#current;
-    this.#current = frame;
-    scene.setFlat(frame.flat, frame.points);
-    this.#heading(data, record, frame);
-    void this.#prefetch();
-    put(this.#badge, `${plural(data.count, "point")}`);
-    const span = first ? 0 : this.#player.playing ? PLAY_MS : MOVE_MS;
-    this.#motion.start(scene.positions, frame.points, span, this.#player.playing, () => scene.moved());
-    if (first) this.#first(data);
-  }
-
-  #first(data: EmbeddingData): void {
-    const tier = this.#tier();
-    const { at: chosen } = this.#point(data);
-    if (tier) this.#scene?.focus(this.#matches[tier]);
-    else if (chosen >= 0)
-      this.#scene?.focus([chosen, ...data.neighboursOf(chosen).map(({ index }) => index)]);
+  #settled(open: OpenEmbedding): void {
+    if (open.controller.signal.aborted) return;
+    const isFirst = this.#camera.settle(this.#address.cam, () => this.#screen.ledTo(open, this.#chosen));
+    // Texts are long: they come when all else is there, for the cards.
+    if (isFirst) void loadTexts(open.data).then((some) => some && this.#open === open && this.#shown(open));
     this.state.ready();
   }
 
-  /** Fetch the other frames one after the other, for the slider and the sparkline. */
-  async #prefetch(): Promise<void> {
-    if (this.#prefetched === this.#records.length || this.#fetching) return;
-    this.#fetching = true;
-    this.#prefetched = this.#records.length;
-    const { signal } = this.#controller;
-    const kl = (await this.#frames?.divergence(this.#records)) ?? [];
-    if (signal.aborted) return;
-    this.#fetching = false;
-    this.#panel.divergence(kl);
+  #overview(): void {
+    if (this.#screen.matches.length || this.#chosen >= 0) this.#map.focus([]);
+    else this.#camera.lead([]);
   }
 
-  #origin(): { run: string; colour: string } {
-    const run = this.#run?.name ?? "";
-    return { run, colour: this.state.colours.get(run) ?? "" };
+  #searched(open: OpenEmbedding): void {
+    this.#shown(open);
+    if (this.#camera.isFirst) return;
+    if (this.#screen.matches.length) this.#camera.lead(this.#screen.matches);
+    else if (!open.questions.query.trim()) this.#overview();
   }
 
-  #heading(data: EmbeddingData, record?: RecordInfo, frame?: ProjectionFrame): void {
-    this.#frame.head({
-      view: "Embedding",
-      tag: data.record.tag,
-      ...this.#origin(),
-      step: origin(record?.step ?? 0, frame?.meta ?? {}),
-      explain: EXPLAIN,
-      facts: embeddingFacts(data, frame?.meta ?? {}),
-    });
+  /** Bring colours, emphasis and panels to what is known now. */
+  #shown(open: OpenEmbedding): void {
+    this.#screen.show(open, this.#asked());
   }
 
-  /** The point under the pointer, -1 if there is none. */
-  #pick(event: MouseEvent): number {
-    const box = this.#scene?.canvas.getBoundingClientRect();
-    return box && this.#data
-      ? (this.#scene?.pick(event.clientX - box.left, event.clientY - box.top) ?? -1)
-      : -1;
+  #asked(): Asked {
+    return { state: this.state, address: this.#address, chosen: this.#chosen };
   }
 
-  #hover(event: PointerEvent): void {
-    const i = this.#scene?.orbit.dragging ? -1 : this.#pick(event);
-    this.#host.classList.toggle("over", i >= 0);
-    if (i < 0) return this.#tooltip.hide();
-    this.#tooltip.show(event.clientX, event.clientY, this.#panel.card(i, this.state.theme));
+  #stressed({ selection }: OpenEmbedding, asked: Asked, emphasis: Emphasis): void {
+    const spec = this.#screen.spec(this.#open, asked);
+    this.#pair.look({ spec, emphasis, selection: selection.indices() });
+    const few = selection.size && selection.size <= 50 ? Array.from(selection.indices()) : [];
+    this.#time.follow(this.#chosen >= 0 ? [this.#chosen, ...few] : few);
   }
 
-  #click(event: MouseEvent): void {
-    const i = event.detail === 0 ? -1 : this.#pick(event);
-    if (i >= 0) this.state.navigate({ point: i });
+  #selected(open: OpenEmbedding): void {
+    const text = selectionText(open.selection.indices());
+    holdLarge(open.data, open.selection);
+    this.#panel.selection.show(open.data, open.selection, open.nearest, this.state, this.#address.metric);
+    if (text !== this.#sel) {
+      this.#sel = text;
+      this.state.navigate({ sel: text }, true);
+    } else this.#shown(open);
   }
 
-  #key(event: KeyboardEvent): void {
-    if (isTyping(event)) return;
-    if (event.key === "Escape" && this.state.route.params.point !== undefined)
-      this.state.navigate({ point: null });
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by && event.target === document.body) this.#player.move(by);
-    if (event.key === " " && (event.target === document.body || event.target === this.#host)) {
-      event.preventDefault();
-      this.#player.toggle();
-    }
+  #select(points: ArrayLike<number>, mode: SelectMode): void {
+    this.#open?.selection.change(points, mode);
+  }
+
+  /** Another frame is shown, or it is known which there are. */
+  #framed(): void {
+    const open = this.#open;
+    if (!open) return;
+    const frame = this.#frameShown;
+    this.#frame.head(headingOf(open.data, frame, this.#colourOf(open.run)));
+    const { iterations, kl: course, at } = this.#replay;
+    this.#panel.course.show(iterations, course, at, frame?.meta ?? {});
+  }
+
+  get #frameShown(): ShownFrame | undefined {
+    return this.#live.frame ?? this.#map.frame;
+  }
+
+  #colourOf = (run: RunInfo): string => this.state.colours.get(run.name) ?? "";
+
+  #hover(point: number, x: number, y: number): void {
+    this.#pair.hover(point);
+    this.#card(point, x, y);
+  }
+
+  #card(point: number, x: number, y: number): void {
+    if (point < 0) return this.#tooltip.hide();
+    this.#tooltip.show(x, y, this.#panel.cards.card(point));
+  }
+
+  #pick(point: number): void {
+    if (point >= 0) this.state.navigate({ point });
+  }
+
+  /** One thing after the other: the tool, the selection, the chosen point. */
+  #escape(): void {
+    if (this.#address.tool !== "move") return this.state.navigate({ tool: null }, true);
+    if (this.#open?.selection.size) return this.#open.selection.clear();
+    if (this.#chosen >= 0) this.state.navigate({ point: null });
   }
 }
 

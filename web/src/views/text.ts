@@ -97,7 +97,7 @@ class TextView implements View, TextCardHost {
     this.marks.clear();
   }
 
-  wholeUrl(run: string, tag: string, index: number): string {
+  wholeUrl(run: string, tag: string, index: number): Address {
     return this.source.textUrl(run, tag, index);
   }
 

@@ -115,7 +115,7 @@ def _given(given: Given, names: Sequence[str]) -> tuple[Sequence[Any], str, tupl
     if isinstance(given, str | Path):
         source, given = Path(given).name, read_labels(Path(given))
     if isinstance(given, Mapping):
-        return _by_file(given, names, source)
+        return by_file(given, names, source)
     values = given if isinstance(given, list | tuple) else as_numpy(given).tolist()
     if not isinstance(values, list | tuple) or len(values) != len(names):
         count = len(values) if isinstance(values, list | tuple) else 1
@@ -123,7 +123,7 @@ def _given(given: Given, names: Sequence[str]) -> tuple[Sequence[Any], str, tupl
     return values, source, ()
 
 
-def _by_file(table: Mapping[Any, Any], names: Sequence[str], source: str) -> tuple[list[Any], str, tuple[str, ...]]:
+def by_file(table: Mapping[Any, Any], names: Sequence[str], source: str) -> tuple[list[Any], str, tuple[str, ...]]:
     """Find the picture each entry means: by its path, or by its last part or the stem of that where only one has it."""
     exact = {name: number for number, name in enumerate(names)}
     parts = [PurePosixPath(name) for name in names]

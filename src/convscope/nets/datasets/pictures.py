@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,13 @@ import numpy.typing as npt
 from convscope.errors import FormatError, InputError, NotFoundError
 from convscope.nets.datasets import decode
 from convscope.nets.datasets.labels import Labels
+from convscope.nets.datasets.thumbnails import thumbnail
 from convscope.nets.preprocessing import IMAGENET, Preprocessing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
 
 THREADS: Final = min(8, os.cpu_count() or 1)
 _AT_ONCE: Final = 1024
@@ -99,29 +105,47 @@ class Pictures(ABC):
         FormatError
             If one cannot be read any more.
         """
+        return self.preprocessing.normalise(stacked(self._each(self.display, start, stop)))
+
+    def seen(self, start: int, stop: int, side: int) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.uint8]]]:
+        """Return images start..stop as :meth:`images` does, and each whole picture in ``side`` pixels at most.
+
+        A picture is decoded once for both; the small one keeps its aspect, and what the crop leaves out.
+        """
+        channels = 1 if self.preprocessing.order == "L" else 3
+
+        def both(number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+            picture = self._decoded(number)
+            return self.preprocessing.fit(picture), thumbnail(picture, side, channels)
+
+        shown, small = zip(*self._each(both, start, stop), strict=True)
+        return self.preprocessing.normalise(stacked(shown)), list(small)
+
+    def _each(self, work: Callable[[int], T], start: int, stop: int) -> list[T]:
+        """Return what is made of each of some images, several at a time."""
         numbers = range(len(self))[start:stop]
         if not numbers:
             raise NotFoundError(f"no images {start} to {stop} in {self.name!r}; it has {len(self):,}")
         if len(numbers) == 1 or THREADS == 1:
-            pictures = [self.display(number) for number in numbers]
-        else:
-            with ThreadPoolExecutor(min(THREADS, len(numbers))) as threads:
-                pictures = list(threads.map(self.display, numbers))
-        return self.preprocessing.normalise(stacked(pictures))
+            return [work(number) for number in numbers]
+        with ThreadPoolExecutor(min(THREADS, len(numbers))) as threads:
+            return list(threads.map(work, numbers))
 
     def display(self, index: int) -> npt.NDArray[np.uint8]:
         """Return an image as it can be shown, ``(H, W, 3)`` or ``(H, W, 1)``, aligned with the network's input."""
+        return self.preprocessing.fit(self._decoded(index))
+
+    def _decoded(self, index: int) -> Image | npt.NDArray[np.uint8]:
         if not -len(self) <= index < len(self):
             raise NotFoundError(f"no image {index} in {self.name!r}; it has {len(self):,}")
         number = index % len(self)
         try:
-            picture = decode.decode(self._source(number), self.preprocessing.size)
+            return decode.decode(self._source(number), self.preprocessing.size)
         except (OSError, FormatError) as error:
             before = "could be read before but not now" if self._check == "full" else "looked whole but cannot be read"
             raise FormatError(
                 f"{self.names[number]} of {self.name!r} {before} ({decode.reason_of(error)}); remove it and start again"
             ) from error
-        return self.preprocessing.fit(picture)
 
     @cached_property
     def fingerprint(self) -> str:

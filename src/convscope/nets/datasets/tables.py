@@ -78,14 +78,14 @@ def _delimiter(lines: Sequence[str]) -> str:
             rows = list(csv.reader(lines, delimiter=candidate, skipinitialspace=True))
         except csv.Error:
             continue
-        named = bool(rows) and any(_normal(cell) in FILE_COLUMNS + LABEL_COLUMNS for cell in rows[0])
+        named = bool(rows) and any(normal(cell) in FILE_COLUMNS + LABEL_COLUMNS for cell in rows[0])
         if rows and len(rows[0]) > 1 and (named or all(len(row) > 1 for row in rows)):
             return candidate
     parts = [line.strip().rsplit(None, 1) for line in lines]
     return " " if parts and all(len(part) == 2 and _is_file(part[0]) for part in parts[1:] or parts) else ""
 
 
-def _normal(cell: str) -> str:
+def normal(cell: str) -> str:
     """Return the name of a column as it is compared."""
     return cell.strip().strip("#").strip().lower().replace(" ", "_")
 
@@ -96,7 +96,7 @@ def _is_file(text: str) -> bool:
 
 def _columns(rows: list[tuple[int, list[str]]], path: Path) -> tuple[int | None, int, list[tuple[int, list[str]]]]:
     """Return the column of the files (``None``: there is none), that of the labels, and the rows below the header."""
-    head = [_normal(cell) for cell in rows[0][1]]
+    head = [normal(cell) for cell in rows[0][1]]
     files = [head.index(name) for name in FILE_COLUMNS if name in head]
     labels = [head.index(name) for name in LABEL_COLUMNS if name in head]
     if len(head) == 1:

@@ -3,7 +3,7 @@ import { h, sizeCanvas } from "../../lib/dom";
 import { isAbort } from "../../lib/frame";
 import { drawTile, fitTile, type PictureCache, tileOf } from "../../lib/sheet";
 import type { TopKData } from "../../lib/topkdata";
-import type { Source } from "../../source/source";
+import type { Address, Source } from "../../source/source";
 
 /** One tile, and how large it is drawn. */
 export interface TileOrder {
@@ -22,7 +22,7 @@ export class Tiles {
     readonly pictures: PictureCache,
   ) {}
 
-  url = (data: TopKData, name: string, channel: number): string =>
+  url = (data: TopKData, name: string, channel: number): Address =>
     this.source.pictureUrl(data.run, data.record.id, tileOf(data.record.pictures[name], channel, 0).file);
 
   /** Draw tiles of one channel onto a canvas when their sheet is here; `signal` aborted, they are not drawn any more. */

@@ -47,7 +47,8 @@ export async function fileOf(
   signal: AbortSignal,
 ): Promise<PictureFile> {
   const { run, tag } = fromSeriesKey(key);
-  const url = host.source.imageUrl(run, tag, entry.index);
+  const url = await host.source.imageUrl(run, tag, entry.index);
+  signal.throwIfAborted();
   if (/^(blob|data):/.test(url)) return { blob: undefined, url };
   return { blob: await host.pool.get(`${url} ${entry.wallTime}`, url, signal), url };
 }
@@ -205,7 +206,8 @@ export class PictureCard {
   #prefetch(images: Images, index: number, signal: AbortSignal): void {
     if (index < 0 || index >= images.step.length) return;
     const url = this.host.source.imageUrl(this.#run, this.#tag, index);
-    if (!/^(blob|data):/.test(url)) this.host.pool.prefetch(`${url} ${images.wallTime[index]}`, url, signal);
+    if (typeof url !== "string") url.catch(() => undefined); // it is on its way; who needs it asks again and is told
+    else if (!/^(blob|data):/.test(url)) this.host.pool.prefetch(`${url} ${images.wallTime[index]}`, url, signal);
   }
 
   /** As large as its place allows, in whole device pixels. */

@@ -146,7 +146,9 @@ export class SoundCard {
     const shown = `${index} ${sound.wallTime}`;
     if (shown === this.#shown) return this.#paint();
     this.#shown = shown;
-    this.#audio.src = this.host.source.audioUrl(this.#run, this.#tag, index);
+    const url = await this.host.source.audioUrl(this.#run, this.#tag, index);
+    if (this.#gone.signal.aborted || shown !== this.#shown) return;
+    this.#audio.src = url;
     this.#head.style.left = "0";
     await this.#decode(sound);
   }
@@ -171,7 +173,7 @@ export class SoundCard {
     if (sound.frames * sound.channels * BYTES_PER_SAMPLE > MOST_DECODED)
       return this.#withoutWave("too long to be drawn; it can be played");
     try {
-      const url = this.host.source.audioUrl(this.#run, this.#tag, sound.index);
+      const url = await this.host.source.audioUrl(this.#run, this.#tag, sound.index);
       const blob = await this.host.pool.get(`${url} ${sound.wallTime}`, url, loading.signal);
       const wave = await waveOf(blob, sound.rate);
       if (loading.signal.aborted) return;
@@ -237,7 +239,7 @@ export class SoundCard {
   async #save(): Promise<void> {
     if (!this.#sound) return;
     const { index, step, wallTime } = this.#sound;
-    const url = this.host.source.audioUrl(this.#run, this.#tag, index);
+    const url = await this.host.source.audioUrl(this.#run, this.#tag, index);
     const blob = await this.host.pool.get(`${url} ${wallTime}`, url, this.#gone.signal);
     const kind = /wav/.test(blob.type) ? "wav" : (blob.type.split("/")[1] ?? "bin").replace(/^x-/, "");
     download(`${this.#run}-${this.#tag}-${step}.${kind}`, blob);

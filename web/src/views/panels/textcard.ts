@@ -26,7 +26,7 @@ export interface TextCardHost {
   readonly store: TextStore;
   readonly marks: Marks;
   /** Where the whole of a text can be had. */
-  wholeUrl(run: string, tag: string, index: number): string;
+  wholeUrl(run: string, tag: string, index: number): Address;
   /** To be called when the steps of a card have become known. */
   known(): void;
 }

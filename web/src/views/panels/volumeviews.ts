@@ -1,6 +1,13 @@
-// Named views of a volume: save what is seen under a name, go back to it, copy its address.
+// Named views of a page: save what is seen under a name, go back to it, copy its address.
 import { h, put, refill } from "../../lib/dom";
-import { forgetView, nameOf, type SavedView, savedViews, saveView } from "../../lib/savedviews";
+import {
+  forgetView,
+  nameOf,
+  type SavedView,
+  savedViews,
+  saveView,
+  type ViewPage,
+} from "../../lib/savedviews";
 
 export interface ViewsEvents {
   /** The address of what is seen now, as a view of this name. */
@@ -40,14 +47,17 @@ export class VolumeViews {
   #hash = "";
   #called = "";
 
-  constructor(private readonly on: ViewsEvents) {}
+  constructor(
+    private readonly on: ViewsEvents,
+    private readonly page: ViewPage = "volume",
+  ) {}
 
   /** `hash`: the address that is shown; `name`: what it is called, by whoever has sent it. */
   show(logdir: string, hash: string, name = ""): void {
     if (logdir === this.#logdir && hash === this.#hash) return;
     this.#logdir = logdir;
     this.#hash = hash;
-    const views = savedViews(logdir);
+    const views = savedViews(logdir, this.page);
     this.#fill(views);
     const own = views.some((view) => view.hash === hash);
     this.#called = name;
@@ -59,9 +69,10 @@ export class VolumeViews {
   }
 
   #save(): void {
-    const name = nameOf(this.#name.value || this.#called) || `View ${savedViews(this.#logdir).length + 1}`;
+    const name =
+      nameOf(this.#name.value || this.#called) || `View ${savedViews(this.#logdir, this.page).length + 1}`;
     const hash = this.on.address(name);
-    this.#fill(saveView(this.#logdir, { name, hash }));
+    this.#fill(saveView(this.#logdir, { name, hash }, this.page));
     this.#name.value = "";
     this.on.open(hash);
   }
@@ -73,7 +84,7 @@ export class VolumeViews {
         {},
         h("a", { href: hash, "aria-current": hash === this.#hash ? "true" : null }, name),
         this.#button(`Copy the link of ${name}`, "Copy link", () => void this.#copy(name, hash)),
-        this.#button(`Forget ${name}`, "×", () => this.#fill(forgetView(this.#logdir, name))),
+        this.#button(`Forget ${name}`, "×", () => this.#fill(forgetView(this.#logdir, name, this.page))),
       );
     refill(this.#list, ...views.map(row));
   }
