@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import convscope as cs
@@ -68,6 +70,15 @@ def lasso(page: Page, corners: list[tuple[float, float]]) -> None:
     page.keyboard.up("Shift")
 
 
+def a_dot(page: Page) -> tuple[float, float]:
+    """Where on the page one of the coloured dots of the map is."""
+    canvas = page.locator(".points-map canvas.gl")
+    box = settled(canvas)
+    seen = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
+    y, x = np.argwhere(np.ptp(seen, axis=2) > 60)[len(seen) // 2]
+    return box["x"] + x + 0.5, box["y"] + y + 0.5
+
+
 def saved(page: Page, item: str) -> str:
     page.get_by_role("button", name="Save", exact=True).first.click()
     with page.expect_download() as download:
@@ -93,6 +104,11 @@ def test_points_are_searched_selected_filtered_and_saved(page: Page, server: Run
     expect(page.locator(".points-classes li")).to_have_text(["dog30"])
     page.get_by_role("button", name="Next match").click()
     until(page, lambda: "point=0" in page.url, "the first match")
+    page.get_by_role("button", name="Zoom to matches").click()
+    until(page, lambda: "cam=" in page.url, "the camera in the address")
+    page.mouse.click(*a_dot(page))
+    until(page, lambda: re.search(r"point=[1-9]", page.url) is not None, "the point that was clicked")
+    assert int(page.url.partition("point=")[2].partition("&")[0]) < EACH
     search.fill("class:dog split:val")
     expect(matches).to_have_text("10 of 150 match")
     search.fill("/(/")
@@ -105,7 +121,7 @@ def test_points_are_searched_selected_filtered_and_saved(page: Page, server: Run
     assert all("dog · distance" in (one.get_attribute("title") or "") for one in strip.locator(".thumb").all())
     page.get_by_role("button", name="Euclidean").click()
     until(page, lambda: "metric=l2" in page.url, "the metric in the address")
-    expect(page.locator(".points-panel .point-card")).to_contain_text("<i>0</i>.jpg")
+    expect(page.locator(".points-panel .point-card")).to_contain_text(re.compile(r"<i>[1-9]\d?</i>\.jpg"))
     page.keyboard.press("Escape")
     expect(strip).to_be_hidden()
 
