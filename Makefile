@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-network lint format types web-check unit screenshots bench survey package clean
+.PHONY: help demo test test-network lint format types web-check unit screenshots bench survey test-jupyter package clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,7 +14,9 @@ help:  ## list the commands
 demo: .venv/ready  ## train, look inside and show it in the browser (ARGS="--quick", "--no-open", …)
 	@.venv/bin/convscope demo $(ARGS)
 
-test: lint types web-check unit  ## every check: linters, types, unit, property and browser tests
+test: lint  ## every check: linters, types, unit, property and browser tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target types web-check
+	@$(MAKE) --no-print-directory unit
 
 lint: .venv/ready  ## style
 	.venv/bin/ruff check .
@@ -35,7 +37,11 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
-	.venv/bin/pytest -n 2 --durations=15 --dist loadfile $(ARGS)
+	.venv/bin/pytest -n 3 --durations=25 --dist loadfile $(ARGS)
+
+test-jupyter: .venv/ready  ## the widgets in a real JupyterLab, which it installs
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'jupyterlab>=4.4,<5'
+	.venv/bin/pytest -m jupyterlab
 
 test-network: .venv/ready  ## fetch weights and data sets from their sources of today (90 MB)
 	.venv/bin/pytest -m network

@@ -18,6 +18,8 @@ from rich.console import Console
 import convscope as cs
 from convscope.console import Bar, bars
 from convscope.demo.photographs import load_photographs
+from convscope.drawing.files import WRITERS
+from convscope.drawing.style import Look
 from convscope.jobs import figure
 from convscope.nets.data import FirstImages
 from convscope.nets.images import image_set
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Search, project the chosen channels, draw."""
     parser = argparse.ArgumentParser(description="Draw the paper's Figure 2 of AlexNet.")
     parser.add_argument(
-        "-o", "--output", default="figure2.png", help="the picture: .png, or another that Pillow writes"
+        "-o", "--output", default="figure2.png", help="the figure: .pdf, .svg, .png, or another that Pillow writes"
     )
     parser.add_argument("--images", metavar="FOLDER", help="photographs; the demo's eight by default")
     parser.add_argument("--limit", type=int, help="look at the first so many")
@@ -41,8 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=3600, help="pixels; 3600 are 12 inches at 300 dpi")
     args = parser.parse_args(arguments)
     output = Path(args.output)
-    if not output.parent.is_dir() or output.suffix.lower() not in Image.registered_extensions():
-        parser.error(f"cannot write {output}; give a .png in a folder that is there")
+    if not output.parent.is_dir() or output.suffix.lower() not in {*WRITERS, *Image.registered_extensions()}:
+        parser.error(f"cannot write {output}; give a .pdf, .svg or .png in a folder that is there")
     if min(args.channels) < 1:
         parser.error(f"a figure shows at least one channel of a layer, got {min(args.channels)}")
     find_rule(args.rule)
@@ -56,10 +58,15 @@ def main(arguments: list[str] | None = None) -> None:
     for number, (top, count) in enumerate(zip(tops.values(), args.channels, strict=True), 1):
         channels = figure.some_channels(top.value, count, (args.seed, number))
         panels.append(figure.panel(model, top, images, channels, rule=args.rule, title=f"Layer {number}"))
-    picture = figure.draw(panels, args.layout, width=args.width)
-    options = {"dpi": (300, 300)} if output.suffix.lower() == ".png" else {"quality": 85, "method": 6}
-    picture.save(output, **options)
-    print(f"{output}: {picture.width}×{picture.height} pixels. {figure.caption(panels)}")
+    if output.suffix.lower() in {".pdf", ".svg"}:
+        figure.drawing(panels, args.layout, look=Look(width=args.width / 300 * 72)).save(output)
+        size = f"{args.width / 300:.3g} inches wide"
+    else:
+        picture = figure.draw(panels, args.layout, width=args.width)
+        options = {"dpi": (300, 300)} if output.suffix.lower() == ".png" else {"quality": 85, "method": 6}
+        picture.save(output, **options)
+        size = f"{picture.width}×{picture.height} pixels"
+    print(f"{output}: {size}. {figure.caption(panels)}")
 
 
 if __name__ == "__main__":

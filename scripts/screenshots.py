@@ -25,6 +25,7 @@ from rich.console import Console
 from sklearn.datasets import load_sample_image
 
 import embedding_runs
+import host_pictures
 from browser import FLAGS, find
 from convscope.demo import DemoOptions, run_demo
 from convscope.jobs.live import LiveModel
@@ -234,6 +235,7 @@ def main() -> None:
         embedding_pictures(browser)
         phone_sheets(ON_A_PHONE)
         live_pictures(browser, PICTURES)
+        host_pictures.all_hosts(browser, arguments.out, PICTURES)
         with tempfile.TemporaryDirectory() as folder:
             damaged(arguments.out / "mnist" / "training", Path(folder))
             terminal(browser, [["doctor", "training"]], Path(folder), PICTURES / "doctor.webp")

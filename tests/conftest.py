@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,18 +33,25 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's results on scikit-learn's digits, at a size that takes seconds; all stages but AlexNet."""
+    """The demo's results on scikit-learn's digits, at a size that takes seconds; all stages but AlexNet.
+
+    The processes that share the tests share it: the first that needs it makes it.
+    """
     from rich.console import Console
 
     from convscope.demo import DemoOptions, main, run_demo
     from convscope.demo.training import Recipe
 
-    out = tmp_path_factory.mktemp("demo") / "run"
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out = shared / "demo" / "run"
     small = main.Scale(Recipe(epochs=2, pictures=600, batch=50), 120, 120, 120, 3, measured=120)
     options = DemoOptions(out, alexnet=False, offline=True, port=0, open_browser=False, stay=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "FULL", small)
-        run_demo(options, Console(quiet=True))
+    with (shared / "demo.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            patch.setattr(main, "FULL", small)
+            run_demo(options, Console(quiet=True))
     return out
 
 

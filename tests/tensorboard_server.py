@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -33,17 +33,30 @@ class Server:
         Whether TensorBoard's data server in Rust reads it, or its own Python.
     log
         The file that takes what the server says.
+    more
+        More options; one of ``--logdir_spec`` takes the place of the directory.
+    environment
+        What the server finds in its environment, beside what is there.
     """
 
-    def __init__(self, logdir: Path, fast: bool, log: Path) -> None:
+    def __init__(
+        self,
+        logdir: Path,
+        fast: bool,
+        log: Path,
+        more: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.fast = fast
         self._log = log
         self._address: str | None = None
         options = ["--port=0", "--host=127.0.0.1", "--reload_interval=1", f"--load_fast={str(fast).lower()}"]
-        more = "--samples_per_plugin=scalars=100000,images=100,audio=100,text=100,histograms=100,pr_curves=100"
+        where = [] if any(option.startswith("--logdir_spec") for option in more) else [f"--logdir={logdir}"]
+        samples = "--samples_per_plugin=scalars=100000,images=100,audio=100,text=100,histograms=100,pr_curves=100"
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tensorboard.main", f"--logdir={logdir}", *options, more],
+                [sys.executable, "-W", "ignore", "-m", "tensorboard.main", *where, *options, samples, *more],
+                env={**os.environ, **(environment or {})},
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -74,6 +87,12 @@ class Server:
                         found.append(int(entry.name))
         return found
 
+    @property
+    def root(self) -> str:
+        """The address of its page, once it is there."""
+        self.wait(lambda _: True)
+        return str(self._address).removesuffix("data")
+
     def said(self) -> str:
         """Return what the server has printed."""
         return self._log.read_text(errors="replace")
@@ -103,8 +122,8 @@ class Server:
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 raise RuntimeError(f"TensorBoard has ended:\n{self.said()}")
-            if self._address is None and (match := re.search(r" at http://[^:]*:(\d+)/", self.said())):
-                self._address = f"http://127.0.0.1:{match[1]}/data"
+            if self._address is None and (match := re.search(r" at http://[^:]*:(\d+)(/\S*)", self.said())):
+                self._address = f"http://127.0.0.1:{match[1]}{match[2]}data"
             if self._address is not None and (found := ready(self)):
                 return found
             time.sleep(0.1)
@@ -116,10 +135,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(logdir: Path, *, fast: bool) -> Iterator[Server]:
+def serving(
+    logdir: Path, *, fast: bool, more: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Run a server as long as the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(logdir, fast, Path(folder, "said.txt"))
+        server = Server(logdir, fast, Path(folder, "said.txt"), more, environment)
         try:
             yield server
         finally:

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 import searched_run
 from browser_pages import ink, open_view, ready, settled, until
 from convscope import Embedding, Model, Summary, SummaryWriter, export
 from convscope.inspect.filters import examine_filters
 from convscope.view import serve
+from exported_pages import Visit, pixels
 
 pytestmark = pytest.mark.browser
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -49,40 +48,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Visit:
-    """Exports the run when it is first called, opens the file at a place in it, and notes what it asks for."""
-
-    def __init__(self, page: Page, run: Path, file: Path) -> None:
-        self._page, self._run, self._file = page, run, file
-        self.outside: list[str] = []
-        page.on("request", lambda request: self._note(request.url))
-        page.on("dialog", lambda dialog: self._note(dialog.message))
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((self._file.as_uri(), "blob:", "data:", "about:")):
-            self.outside.append(url)
-
-    def __call__(self, place: str = "", **choice: Any) -> Page:
-        if not self._file.exists():
-            export(self._run, self._file, **choice)
-        self._page.goto("about:blank")
-        self._page.goto(self._file.as_uri() + place)
-        ready(self._page)
-        return self._page
-
-
 @pytest.fixture
 def visit(page: Page, tmp_path: Path, run: Path) -> Iterator[Visit]:
     """A way to open exported pages; any request but that for the file itself fails the test."""
     visit = Visit(page, run, tmp_path / "page.html")
     yield visit
     assert visit.outside == []
-
-
-def pixels(element: Locator) -> npt.NDArray[np.uint8]:
-    """What is inside its frame: how Chromium blends round corners depends on what else it composes."""
-    settled(element)
-    return np.asarray(Image.open(BytesIO(element.screenshot())).convert("RGB"))[3:-3, 3:-3]
 
 
 def test_a_file_is_not_live_however_young_its_run(visit: Visit) -> None:
@@ -162,6 +133,16 @@ def test_what_was_left_out_is_said(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Filters: not in this file")).to_be_visible()
     page.get_by_label("Filters: not in this file").get_by_role("link", name="Layers").click()
     expect(page.get_by_role("heading", name="Layers").first).to_be_visible()
+
+
+def test_a_file_that_was_cut_off_says_so(visit: Visit, tmp_path: Path) -> None:
+    page = visit("#/layer?tag=stages.1")
+    assert page.locator(".cut-off").count() == 0
+    file = tmp_path / "page.html"
+    data = file.read_bytes()
+    file.write_bytes(data[: data.rindex(b'type="image/webp"') + 100])
+    page = visit("#/layer?tag=stages.1")
+    assert page.get_by_role("alert").inner_text().startswith("This file was cut off on its way")
 
 
 def test_three_dimensions_are_drawn_from_the_file(visit: Visit, page: Page, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,3 +110,18 @@ def test_the_bundle_in_this_checkout_is_made_from_its_sources() -> None:
     assert "<script" in page
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_what_the_first_page_needs_is_small() -> None:
+    """All scripts and styles that are fetched before a view is chosen; TensorBoard's are megabytes."""
+    static = ROOT / "src" / "convscope" / "view" / "static"
+    wanted = re.findall(r'(?:src|href)="\./(assets/[^"]+\.(?:js|css))"', (static / "index.html").read_text())
+    seen: dict[str, int] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in seen:
+            text = (static / name).read_text()
+            seen[name] = len(gzip.compress(text.encode(), 9))
+            wanted += [f"assets/{one}" for one in re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)]
+    assert {Path(name).suffix for name in seen} == {".js", ".css"}
+    assert sum(seen.values()) < 100_000

@@ -185,7 +185,7 @@ def test_view_takes_volumes_or_runs_and_not_both(convscope: Command) -> None:
     Path("runs").mkdir()
     for arguments, sentence in {
         ("a.npy", "runs"): "'runs' is no file of a volume, 'a.npy' is",
-        ("runs", "other"): "one directory of runs is shown at a time, got 2",
+        ("runs", "runs"): "'runs' is given twice",
         ("runs", "--shape", "2,3,4"): "--shape and --hd say more of a .vox file",
         ("none.nrrd",): "no file or folder 'none.nrrd'",
     }.items():

@@ -39,9 +39,14 @@ MODULES = [
     "nets.methods",
     "nets.occlusion",
     "view.html",
-    "view.packing",
     "view.selection",
-    "view.server",
+    "view.sitenames",
+    "view.sitefolder",
+    "view.siteblocks",
+    "view.sitepages",
+    "view.guard",
+    "view.merged",
+    "view.opening",
 ]
 
 

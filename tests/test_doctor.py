@@ -254,7 +254,7 @@ writer = SummaryWriter(sys.argv[1], flush_secs=0.01)
 writer.add_scalar("loss", 0.0, 0)
 writer.flush()
 writer._log._interval = 1e9
-writer._log._stop.set()
+writer._log._stopping = True
 for step in range(1, 500):
     writer.add_scalar("loss", step, step)
 os.kill(os.getpid(), signal.SIGKILL)

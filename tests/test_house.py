@@ -14,12 +14,14 @@ from conftest import ROOT
 from convscope.summary import KINDS
 
 SOURCE = ROOT / "src" / "convscope"
-BASE = {"errors", "arrays", "blocks"}
+BASE = {"errors", "arrays", "blocks", "rich"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
     "blocks": set(),
+    "rich": set(),
     "summary": BASE,
+    "drawing": BASE,
     "formats": BASE,
     "store": BASE | {"formats", "summary"},
     "inspect": BASE | {"summary"},
@@ -29,23 +31,35 @@ MAY_IMPORT = {
     "view": BASE | {"formats", "summary", "store", "embed", "recording"},
     "recording": BASE | {"formats", "summary", "store", "inspect", "embed", "nets"},
     "compat": BASE | {"formats", "recording", "store"},
+    "notebook": BASE | {"summary", "store", "view"},
 }
 EVERYTHING = {*MAY_IMPORT, "jobs", "console", ""}
-COMMANDS = {"cli_embed", "cli_filters", "cli_options", "cli_project", "cli_view", "cli_volume"}
+COMMANDS = {
+    *("cli_embed", "cli_export", "cli_figure", "cli_filters", "cli_options", "cli_project", "cli_view", "cli_volume"),
+}
 TOP = {
     "jobs": EVERYTHING,
     "console": set(),
     "demo": EVERYTHING,
     "cli_options": BASE,
     "cli_embed": EVERYTHING | {"cli_options"},
+    "cli_export": EVERYTHING | {"cli_options"},
+    "cli_figure": EVERYTHING | {"cli_options"},
     "cli_filters": EVERYTHING | {"cli_options"},
     "cli_volume": EVERYTHING | {"cli_options"},
     "cli_project": EVERYTHING | {"cli_options"},
     "cli_view": EVERYTHING | {"cli_options", "cli_volume"},
+    "tensorboard_plugin": {"errors", "view"},
     "cli": EVERYTHING | COMMANDS | {"demo"},
     "": EVERYTHING,
 }
-FRAMEWORKS = {"torch": {"nets", "demo"}, "onnx": {"nets"}, "ray": {"scale"}, "IPython": set(), "tensorboard": set()}
+FRAMEWORKS = {
+    "torch": {"nets", "demo"},
+    "onnx": {"nets"},
+    "ray": {"scale"},
+    "IPython": set(),
+    "tensorboard": {"tensorboard_plugin"},
+}
 
 
 def room(path: Path) -> str:

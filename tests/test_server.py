@@ -21,7 +21,8 @@ from convscope.inspect.volume import Volume
 from convscope.recording import SummaryWriter
 from convscope.store import Logdir, Run
 from convscope.view import serve
-from convscope.view.server import create_app, host_name
+from convscope.view.guard import host_name
+from convscope.view.server import create_app
 from convscope.view.source import LogdirSource
 
 
@@ -157,7 +158,7 @@ def test_a_token_is_asked_for_and_kept_in_a_cookie(logdir: Path) -> None:
     assert client.get("/api/index?token=wrong").status_code == 401
     assert client.get("/api/index", headers={"authorization": "Bearer secret"}).status_code == 200
     moved = client.get("/api/index?token=secret&a=1")
-    assert (moved.status_code, moved.headers["location"]) == (303, "/api/index?a=1")
+    assert (moved.status_code, moved.headers["location"]) == (303, "./index?a=1")
     assert client.get("/api/index").status_code == 200
 
 

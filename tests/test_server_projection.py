@@ -268,7 +268,7 @@ def test_a_slow_reader_gets_the_newest_frame_once(ended: Callable[..., Forming])
 
 
 def test_what_nobody_follows_ends(ended: Callable[..., Forming]) -> None:
-    followed, left = ended(Fake(10**9), patience=0.05), ended(Fake(10**9), patience=0.05)
+    followed, left = ended(Fake(10**9), patience=1), ended(Fake(10**9), patience=0.05)
     with followed.followed():
         until(lambda: left.over, "the end of the one that nobody follows")
         assert not followed.over

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convscope.errors import ConvscopeError
     from convscope.inspect.topk import TopK
     from convscope.inspect.volume import Volume
+    from convscope.jobs.figures import figure
     from convscope.jobs.show import show
     from convscope.jobs.vectors import read_embedding
     from convscope.nets.torch import Model
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_MODULES = {"notebook"}
 _HOMES = {
     "ConvscopeError": "convscope.errors",
     "Embedding": "convscope.embed",
     "export": "convscope.view.html",
+    "figure": "convscope.jobs.figures",
     "Logdir": "convscope.store",
     "Model": "convscope.nets.torch",
     "read_embedding": "convscope.jobs.vectors",
@@ -48,6 +51,7 @@ __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look name
     "ConvscopeError",
     "Embedding",
     "export",
+    "figure",
     "Logdir",
     "Model",
     "read_embedding",
@@ -62,6 +66,8 @@ __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look name
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"convscope.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'convscope' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

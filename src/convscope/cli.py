@@ -18,6 +18,8 @@ from rich.text import Text
 
 from convscope import __version__
 from convscope.cli_embed import embed
+from convscope.cli_export import export
+from convscope.cli_figure import figure
 from convscope.cli_filters import ablate, importance
 from convscope.cli_options import NoOpen, Port, chosen_in, names_in, shape_of, share_the_cores
 from convscope.cli_project import project
@@ -255,35 +257,8 @@ def export_curves(
     out.print(plain(f"{rows:,} points of {count:,} curves written to {output}"), soft_wrap=True)
 
 
-@app.command(name="export")
-def export_page(
-    run: Annotated[str, typer.Argument(help="A run directory, or one that holds runs; or its URL.")],
-    output: Annotated[Path, typer.Option("-o", "--out", help="The file to write: .html.")],
-    pages: Annotated[str, typer.Option(help="Pages: network,layer,filters,maps,…; all by default.")] = "",
-    layers: Annotated[str, typer.Option(help="Layers, separated by commas; all by default.")] = "",
-    channels: Annotated[str, typer.Option(help="Channels of the layer pages: 0-15,40; all by default.")] = "",
-    rules: Annotated[str, typer.Option(help="Rules of projections, separated by commas; all by default.")] = "",
-    step: Annotated[int | None, typer.Option(help="Of several steps, only the last up to this one.")] = None,
-    quality: Annotated[int | None, typer.Option(help="Compress WebP pictures anew, 1 to 100 (50 is small).")] = None,
-    max_mb: Annotated[float, typer.Option(help="The largest file that may be written, in megabytes.")] = 50.0,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
-) -> None:
-    """Write the pages of a run to one HTML file that opens anywhere, without a server."""
-    from convscope.store import Logdir
-    from convscope.view.html import check_target, compose, write
-    from convscope.view.selection import Choice, read_channels
-    from convscope.view.source import LogdirSource
-
-    check_target(output, force=force)
-    choice = Choice.of(chosen_in(pages), chosen_in(layers), read_channels(channels), chosen_in(rules), step)
-    page, report = compose(LogdirSource(Logdir(run)), choice, max_mb, quality)
-    for problem in report.problems:
-        err.print(plain(problem), style="yellow", soft_wrap=True)
-    out.print(plain(f"{output} gets {report.sentence()}"), soft_wrap=True)
-    write(output, page, force=force)
-    out.print(plain(f"written; open it with a browser: {output}"), soft_wrap=True)
-
-
+app.command(name="export")(export)
+app.command(name="figure")(figure)
 app.command(name="convert")(convert)
 
 

@@ -145,26 +145,24 @@ def convert(
 @contextmanager
 def shown_volumes(
     paths: Sequence[str], shape: str = "", hd: str = "columns-first"
-) -> Iterator[tuple[str | None, str, list[str]]]:
-    """Give the directory of runs that ``view`` shows, the page it begins with, and what there is to say.
+) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Give the directories of runs that ``view`` shows, the page it begins with, and what there is to say.
 
-    Files of volumes are put into a run that is gone afterwards. Any other single path is that of runs itself.
+    Files of volumes are put into a run that is gone afterwards. Any other path is that of runs itself.
     """
     from convscope.jobs.volumes import is_volume, temporary_run
 
     of_volumes = [path for path in paths if "://" not in path and is_volume(path)]
     if not of_volumes:
-        if len(paths) > 1:
-            raise InputError(f"one directory of runs is shown at a time, got {len(paths)}; give the one above them")
         if shape or hd != "columns-first":
             raise InputError("--shape and --hd say more of a .vox file; give one")
-        yield (paths[0] if paths else None), "", []
+        yield list(paths), "", []
         return
     if len(of_volumes) < len(paths):
         other = next(path for path in paths if path not in of_volumes)
         raise InputError(f"{other!r} is no file of a volume, {of_volumes[0]!r} is; show them one after the other")
     with temporary_run(of_volumes, shape=sizes(shape), rows_first=rows_first(hd)) as (folder, said):
-        yield str(folder), "#/volume", said
+        yield [str(folder)], "#/volume", said
 
 
 def sizes(text: str) -> tuple[int, int, int] | None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.errors import InputError, not_found
+from convscope.rich import Rich
 
 MAX_TAG_LENGTH: Final = 4096
 RULE_NAMES: Final = (
@@ -173,7 +174,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Rich):
     """One result, ready to be written: a kind, a tag, a step, named arrays, pictures and what they mean.
 
     Attributes

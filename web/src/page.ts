@@ -36,11 +36,12 @@ import "./styles/text.css";
 import "./styles/media.css";
 import { mount } from "svelte";
 import App from "./App.svelte";
+import type { HostOptions } from "./lib/host";
 import type { Source } from "./source/source";
 
 /** Put the app on the page. */
-export function show(source: Source): void {
+export function show(source: Source, options: HostOptions = {}): void {
   const target = document.getElementById("app");
   if (!target) throw new Error("the page has no element #app");
-  mount(App, { target, props: { source } });
+  mount(App, { target, props: { source, options } });
 }

@@ -1,6 +1,6 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { exportedPlace, exportedText, isExported } from "../src/lib/exported";
-import { type Blocks, fromBase64, gunzip } from "../src/source/blocks";
+import { type Blocks, fromBase64, gunzip, PageBlocks } from "../src/source/blocks";
 import { InlineSource } from "../src/source/inline";
 import type { Index, RecordMeta, Tensors } from "../src/source/source";
 
@@ -57,7 +57,11 @@ const doubles = (
 });
 
 const RUN = "</script>";
-const INDEX: Index = { logdir: "net", version: 1, runs: [] };
+const INDEX = {
+  logdir: "net",
+  version: 1,
+  runs: [{ name: RUN }, { name: "plain" }],
+} as unknown as Index;
 const SHEET = { tile: [4, 6], gutter: 2, columns: 3, rows: 5, total_rows: 9, channels: 3, codec: "webp" };
 const RECORD = {
   id: "7-topk",
@@ -82,8 +86,15 @@ const histogram = tensors({
   count: doubles([5], [5, 4, 3, 2, 1]),
   special: doubles([2, 3], [1, 0, 2, 0, 3, 0]),
 });
+const sounds = tensors({ step: doubles([2], [1, 2]), rate: doubles([2], [8000, 16000]) });
+const triangle = tensors({ vertices: floats([3, 3], [0, 0, 0, 1, 0, 0, 0, 1, 0]) });
+const LETTER = new TextEncoder().encode("ü");
+/** A text whose first megabyte ends within a letter. */
+const longText = copied([...new Uint8Array((1 << 20) - 1).fill(97), ...LETTER, ...LETTER]);
+const GRAPH = { nodes: [{ name: "conv" }] };
+const LAYOUT = { categories: [{ title: "a", charts: [] }] };
 const MANIFEST = {
-  format: 1,
+  format: 2,
   index: INDEX,
   runs: {
     [RUN]: {
@@ -94,9 +105,18 @@ const MANIFEST = {
           pictures: { "patch/1.webp": 50 },
         },
       },
-      series: { scalar: { loss: 7 }, histogram: { weights: 8 }, image: {} },
-      images: { seen: [51, 52] },
+      series: { scalar: { loss: 7 }, histogram: { weights: 8 }, image: {}, audio: { tone: 10 } },
+      media: {
+        image: { seen: [51, 52] },
+        audio: { tone: [53, -1] },
+        text: { notes: [11, -1] },
+        mesh: { body: [[12], [-1]] },
+      },
+      hparams: 13,
+      layout: 14,
+      graphs: [15, -1],
     },
+    plain: { records: {}, series: { moments: { weights: 8 } }, media: {} },
   },
 };
 
@@ -128,6 +148,12 @@ describe("InlineSource", () => {
         [7, planes(curve, 8)],
         [8, histogram.length % 8 ? histogram : planes(histogram, 8)],
         [9, planes(tensors({ one: floats([], [42]) }), 4)],
+        [10, planes(sounds, 8)],
+        [11, longText],
+        [12, planes(triangle, 4)],
+        [13, json({ run: RUN, values: { lr: 0.1 } })],
+        [14, json(LAYOUT)],
+        [15, json(GRAPH)],
       ]),
     );
     return new InlineSource(blocks, 0);
@@ -195,9 +221,9 @@ describe("InlineSource", () => {
     const record = (await source.record(RUN, "7-topk")) as RecordMeta;
     expect(record.kind).toBe("topk");
     expect(source.pictureUrl(RUN, "7-topk", "patch/1.webp")).toBe("blob:50");
-    const gone = decodeURIComponent(source.pictureUrl(RUN, "7-topk", "patch/0.webp"));
+    const gone = decodeURIComponent(await source.pictureUrl(RUN, "7-topk", "patch/0.webp"));
     expect(gone).toContain('width="30" height="40"');
-    expect(decodeURIComponent(source.pictureUrl(RUN, "7-topk", "constructor"))).toContain('width="1"');
+    expect(decodeURIComponent(await source.pictureUrl(RUN, "7-topk", "constructor"))).toContain('width="1"');
     expect(source.imageUrl(RUN, "seen", 1)).toBe("blob:52");
     expect(source.imageUrl(RUN, "seen", 2)).toMatch(/^data:image\/svg/);
   });
@@ -209,7 +235,53 @@ describe("InlineSource", () => {
     await expect(source.record("toString", "7-topk")).rejects.toThrow(/run toString in this file/);
     await expect(source.arrays(RUN, "7-topk", ["toString"])).rejects.toThrow(/no array toString of record/);
     await expect(source.scalars(RUN, "accuracy", 0)).rejects.toThrow(/no scalar accuracy/);
-    await expect(build({ ...MANIFEST, format: 2 }).index()).rejects.toThrow(/format 2/);
+    await expect(source.text(RUN, "toString", 0)).rejects.toThrow(
+      /text 0 of toString of run <.script> is not/,
+    );
+    await expect(source.textUrl(RUN, "notes", 1)).rejects.toThrow(/text 1 of notes/);
+    await expect(source.mesh(RUN, "body", 1, 0)).rejects.toThrow(/mesh 1 of body/);
+    await expect(source.mesh(RUN, "body", 0, 7)).rejects.toThrow(/mesh 0 of body/);
+    await expect(source.graph(RUN, 1)).rejects.toThrow(/graph 1 of run/);
+    await expect(source.graph("plain", 0)).rejects.toThrow(/graph 0 of run plain/);
+    await expect(source.audioUrl(RUN, "tone", 1)).rejects.toThrow(/sound 1 of tone/);
+    await expect(build({ ...MANIFEST, format: 1 }).index()).rejects.toThrow(/format 1/);
+  });
+
+  it("answers what training has logged, as a server does", async () => {
+    await source.index();
+    const later = await source.series(RUN, "audio", "tone", 1);
+    expect([...later.rate.data]).toEqual([16000]);
+    expect(source.audioUrl(RUN, "tone", 0)).toBe("blob:53");
+    const { vertices } = await source.mesh(RUN, "body", 0, 0);
+    expect(vertices.shape).toEqual([3, 3]);
+    expect([...vertices.data]).toEqual([0, 0, 0, 1, 0, 0, 0, 1, 0]);
+    expect(await source.hparams()).toEqual({ runs: [{ run: RUN, values: { lr: 0.1 } }] });
+    expect(await source.layout(RUN)).toEqual(LAYOUT);
+    expect(await source.layout("plain")).toEqual({ categories: [] });
+    expect(await source.graph(RUN, 0)).toEqual(GRAPH);
+  });
+
+  it("has the moments of histograms, whether they were packed or not", async () => {
+    const of = async (run: string, start: number): Promise<number[]> => [
+      ...(await source.series(run, "moments", "weights", start)).stats.data,
+    ];
+    expect(await of(RUN, 1)).toEqual([5, 6, 7, 8, 9]);
+    expect(await of("plain", 1)).toEqual([5, 6, 7, 8, 9]);
+    expect(Object.keys(await source.series(RUN, "moments", "weights", 0))).toEqual([
+      "step",
+      "wall_time",
+      "stats",
+      "special",
+    ]);
+  });
+
+  it("shows the first megabyte of a text, without the letter that the cut has halved", async () => {
+    const { text, bytes } = await source.text(RUN, "notes", 0);
+    expect(bytes).toBe((1 << 20) + 3);
+    expect(text).toBe("a".repeat((1 << 20) - 1));
+    const url = await source.textUrl(RUN, "notes", 0);
+    expect(await (await fetch(url)).text()).toBe(`${text}üü`);
+    expect(await source.textUrl(RUN, "notes", 0)).toBe(url);
   });
 
   it("ends with the question", async () => {
@@ -224,6 +296,91 @@ describe("InlineSource", () => {
     await expect(again.index()).rejects.toThrow(/no block 0/);
     (broken.all as Map<number, Bytes>).set(0, json(MANIFEST));
     expect(await again.index()).toEqual(INDEX);
+  });
+});
+
+/** A document of which some has been read, as far as PageBlocks looks at it. */
+class FakePage extends EventTarget {
+  readyState: DocumentReadyState = "loading";
+  body = {};
+  readonly elements = new Map<string, { type: string; text: string; nextSibling: object | null }>();
+  getElementById = (id: string): unknown => this.elements.get(id) ?? null;
+  put(id: string, text: string, nextSibling: object | null = {}): void {
+    this.elements.set(id, { type: "image/webp", text, nextSibling });
+    for (const grow of grown) grow();
+  }
+  end(): void {
+    this.readyState = "interactive";
+    this.dispatchEvent(new Event("readystatechange"));
+  }
+}
+const grown = new Set<() => void>();
+class FakeObserver {
+  constructor(private readonly grow: () => void) {}
+  observe = (): unknown => grown.add(this.grow);
+  disconnect = (): unknown => grown.delete(this.grow);
+}
+
+describe("PageBlocks", () => {
+  let page: FakePage;
+  let blocks: PageBlocks;
+  const soon = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+  };
+  beforeEach(() => {
+    vi.stubGlobal("MutationObserver", FakeObserver);
+    page = new FakePage();
+    blocks = new PageBlocks(page as unknown as Document);
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("waits for a block until all of it has been read", async () => {
+    page.put("block-1", btoa("whole"));
+    page.put("block-2", btoa("ha"), null);
+    expect([...(await blocks.bytes(1))]).toEqual([..."whole"].map((letter) => letter.charCodeAt(0)));
+    const got = vi.fn();
+    const asked = blocks.bytes(2).then(got);
+    await soon();
+    expect(got).not.toHaveBeenCalled();
+    page.put("block-2", btoa("half"));
+    page.put("block-3", "");
+    await asked;
+    expect(got.mock.calls[0][0]).toHaveLength(4);
+    expect(grown.size).toBe(0);
+  });
+
+  it("has the last block when the page has ended, and then says what is missing", async () => {
+    page.put("block-1", btoa("last"), null);
+    const [last, none] = [blocks.bytes(1), blocks.bytes(7)];
+    page.end();
+    expect(await last).toHaveLength(4);
+    await expect(none).rejects.toThrow("no block 7; it may be cut off");
+    await expect(blocks.url(7)).rejects.toThrow("no block 7");
+  });
+
+  it("gives a block one address, at once where it is there", async () => {
+    page.put("block-1", btoa("picture"));
+    const here = blocks.url(1);
+    expect(here).toMatch(/^blob:/);
+    expect(blocks.url(1)).toBe(here);
+    const coming = blocks.url(2);
+    expect(blocks.url(2)).toBe(coming);
+    page.put("block-2", btoa("later"));
+    expect(await (await fetch(await coming)).text()).toBe("later");
+  });
+
+  it("forgets the addresses that were asked for longest ago", async () => {
+    const revoked: string[] = [];
+    vi.spyOn(URL, "revokeObjectURL").mockImplementation((url) => revoked.push(url));
+    for (let n = 0; n <= 513; n++) page.put(`block-${n}`, "");
+    const first = await blocks.url(0);
+    const second = await blocks.url(1);
+    for (let n = 2; n < 512; n++) blocks.url(n);
+    blocks.url(0);
+    blocks.url(512);
+    expect(revoked).toEqual([second]);
+    expect(blocks.url(0)).toBe(first);
+    vi.restoreAllMocks();
   });
 });
 

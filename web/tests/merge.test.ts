@@ -2,7 +2,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { allTags, EVALUATION, groupTags, seriesOf, tagsOf } from "../src/lib/catalog";
 import { GrowingTensors } from "../src/lib/series";
 import { HttpSource } from "../src/source/http";
-import { InlineSource } from "../src/source/inline";
 import { type Changes, MergedIndex, type PackedRun } from "../src/source/merge";
 import type { RunInfo, Tensors } from "../src/source/source";
 
@@ -117,21 +116,6 @@ describe("the source behind the server", () => {
     expect(await source.text("r", "a b", 2)).toEqual({ text: "abc", bytes: 3_000_000 });
     expect(asked).toEqual(["api/text?run=r&tag=a+b&index=2"]);
     expect(source.audioUrl("r&", "t", 1)).toBe("api/audio?run=r%26&tag=t&index=1");
-  });
-});
-
-describe("an exported page", () => {
-  it("says of what is not in it that it is not", async () => {
-    const blocks = { bytes: () => Promise.reject(new Error("none")), url: () => "" };
-    const source = new InlineSource(blocks, 0);
-    const asked = [
-      source.series("r", "text", "t"),
-      source.text("r", "t"),
-      source.mesh("r", "t"),
-      source.hparams(),
-      source.layout("r"),
-    ];
-    for (const one of asked) await expect(one).rejects.toThrow("not in this file");
   });
 });
 

@@ -21,6 +21,7 @@ from convscope.embed.projection import Projection
 from convscope.embed.search import CLASS, Field, Matches, find
 from convscope.embed.thumbnails import COLUMNS, Pixels, Thumbnails, fit_thumbnails, in_rows
 from convscope.errors import FormatError, InputError
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 __all__ = ["COLUMNS", "Embedding"]
@@ -31,7 +32,7 @@ NEIGHBOURS_UP_TO: Final = 20_000
 
 
 @dataclass(frozen=True, repr=False)
-class Embedding:
+class Embedding(Rich):
     """Vectors of one layer for many pictures, with what is known of each picture.
 
     >>> embedding = Embedding(np.eye(6), labels=[0, 0, 0, 1, 1, 1], label_names=["dog", "hot dog"])

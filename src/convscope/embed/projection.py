@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.embed.frames import Frames
+from convscope.rich import Rich
 from convscope.summary import Summary, finite
 
 Points = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(Rich):
     """Where a projection puts the points of an embedding, at one iteration.
 
     >>> Projection(np.eye(3, 2, dtype=np.float32), "mine").to_summary("fc/mine", 7).arrays["points"].shape

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.errors import InputError
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -26,7 +27,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Rich):
     """Accuracy and loss of a network while filters of one layer are put to zero, one after the other.
 
     Attributes

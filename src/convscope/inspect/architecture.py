@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from convscope.inspect.layers import Layer, layer_table
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Rich):
     """The layers of a network, in the order in which they are executed.
 
     Attributes

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from convscope.errors import InputError
 from convscope.inspect.patches import Pixel, shrink
 from convscope.inspect.topk import TopK
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 GRID: Final = 16
@@ -28,7 +29,7 @@ _ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Rich):
     """Which images are among the top images of a network's channels, and which of them look alike.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.errors import InputError
+from convscope.rich import Rich
 from convscope.summary import Summary, finite
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ _ROUNDING: Final = 1e-6  # how far outside 0..1 a probability may lie
 
 
 @dataclass(frozen=True)
-class ClassCurves:
+class ClassCurves(Rich):
     """Precision-recall and ROC curves, each class against all others.
 
     Attributes
@@ -69,7 +70,7 @@ class ClassCurves:
 
 
 @dataclass(frozen=True)
-class ConfusionMatrix:
+class ConfusionMatrix(Rich):
     """How often each class was taken for each.
 
     Attributes

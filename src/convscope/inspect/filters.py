@@ -13,6 +13,7 @@ import numpy.typing as npt
 from convscope.errors import InputError
 from convscope.inspect.health import FLAGS, Activity, HealthReport, Judgement, Thresholds, judge, make_report
 from convscope.inspect.kernels import Likeness, Measures, likeness, measure
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 VERSION: Final = 1
@@ -24,7 +25,7 @@ _MOST_TILES: Final = 1024
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(Rich):
     """The weights of one convolution, the numbers of each filter, and what is wrong with it.
 
     Attributes

@@ -14,13 +14,14 @@ from convscope.errors import InputError
 from convscope.inspect.groups import Group
 from convscope.inspect.importance import Importance
 from convscope.inspect.volume import Volume
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class WeightGradients:
+class WeightGradients(Rich):
     """d(logit of a class) / d(weights of a layer), signed: for single images, or their mean.
 
     >>> gradient = np.ones((2, 96, 3, 11, 11), np.float32)

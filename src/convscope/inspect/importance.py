@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from convscope.errors import InputError, not_found
 from convscope.inspect.groups import Group
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 MEASURES: Final = ("gradient_norm", "activation", "taylor")
@@ -27,7 +28,7 @@ MEASURES: Final = ("gradient_norm", "activation", "taylor")
 
 
 @dataclass(frozen=True)
-class Importance:
+class Importance(Rich):
     """The importance of every filter of a layer, for each class and measure.
 
     >>> rows = (Group("all classes", -1, "all classes", 10),)

@@ -14,6 +14,7 @@ from convscope.arrays import as_numpy
 from convscope.errors import InputError
 from convscope.inspect.order import check_name, order_maps
 from convscope.inspect.receptive_field import ReceptiveField
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 SMALL_SIDE: Final = 64
@@ -38,7 +39,7 @@ def maps_tag(layer: str, picture: str) -> str:
 
 
 @dataclass(frozen=True)
-class FeatureMaps:
+class FeatureMaps(Rich):
     """What a layer of a network puts out for one picture, in the network's own forward pass.
 
     >>> maps = FeatureMaps(np.ones((96, 112, 112)), layer="conv1", nonlinearity="ReLU")

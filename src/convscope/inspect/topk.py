@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.inspect.topk_state import EDGES, ChannelTopK
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 SCORES: Final = ("max", "mean")
@@ -21,7 +22,7 @@ TAPS: Final = ("after", "before")
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Rich):
     """The images that excite each channel of a layer most, and what the channel did over the whole data set.
 
     Attributes

@@ -16,6 +16,7 @@ from convscope.inspect.order import CHEAP, Order, check_name, given_order, order
 from convscope.inspect.order_points import Points
 from convscope.inspect.receptive_field import ReceptiveField
 from convscope.inspect.volume_inputs import planes
+from convscope.rich import Rich
 from convscope.summary import Summary
 
 SCALES: Final = ("layer", "channel", "symmetric")
@@ -32,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Volume:
+class Volume(Rich):
     """Stacked maps: channels are the depth of the volume.
 
     >>> volume = Volume(np.zeros((96, 55, 55), np.float32), order="mean")

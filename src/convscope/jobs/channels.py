@@ -19,6 +19,7 @@ from convscope.inspect.patches import shrink, tile_size
 from convscope.inspect.proof import PROOF
 from convscope.inspect.topk import SCORES, TopK, paste
 from convscope.jobs.audit import Display, displayed, record_audit
+from convscope.jobs.previews import with_previews
 from convscope.jobs.projected import GREY, Projected
 from convscope.jobs.record import Progress
 from convscope.nets.data import ImageSet, KeptImages
@@ -210,7 +211,7 @@ class _Recording:
             writing: Future[None] | None = None
             for name, top in tops.items():
                 projected, about = self._projected(top, _shifted(progress, done, total, _slots(top)))
-                summary = _with_projections(self._summary(top), projected, about, self._settings)
+                summary = with_previews(_with_projections(self._summary(top), projected, about, self._settings))
                 if writing is not None:
                     writing.result()  # at most two layers are held
                 writing = beside.submit(self._write, _with_maps(summary, looked.get(name)))

@@ -30,8 +30,11 @@ _STEPS: Final = 255
 def is_volume(path: str | Path) -> bool:
     """Whether a path names the file (or Zarr folder) of a volume, by its end or by what the folder holds."""
     path = _named(path)
-    if path.is_dir():
-        return is_zarr(FolderFiles(path.parent, path.name), path.name)
+    try:
+        if path.is_dir():
+            return is_zarr(FolderFiles(path.parent, path.name), path.name)
+    except OSError:  # not to be looked at, or no name at all: whoever opens it says so
+        return False
     return path.suffix.lower() in VOLUME_FORMATS
 
 

@@ -132,7 +132,7 @@ def _open(
 ) -> EventLog | NoLog:
     """Open the log of a run directory, here or at a URL."""
     try:
-        seconds = max(float(flush_secs), 0.01)
+        seconds = max(0.01, float(flush_secs))  # in this order NaN is the least, too
     except (TypeError, ValueError):
         raise InputError(f"flush_secs is a number of seconds, got {flush_secs!r}") from None
     if is_remote(place):

@@ -224,6 +224,10 @@ class Journal:
         with self._lock:
             return self._lap * self.capacity + (self._offset - self._first) // ROW.size
 
+    def is_locked_here(self) -> bool:
+        """Tell whether this thread holds the lock: where it asks, a signal handler has interrupted what does."""
+        return is_owned(self._lock)
+
     def is_drained(self) -> bool:
         """Tell whether every row is in the event file."""
         return self.state.drained == self.written()
@@ -252,6 +256,11 @@ class Journal:
         with suppress(BufferError):  # the mapping has a descriptor of its own
             self._memory.close()
         os.close(self._file)
+
+
+def is_owned(lock: threading.RLock) -> bool:
+    """Tell whether this thread holds a lock, as :class:`threading.Condition` does."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
 
 
 def journal_name(events: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Final
 from convscope.errors import InputError, StorageError
 from convscope.formats.events import encode_file_version, encode_session_start
 from convscope.store import journal as journals
-from convscope.store.journal import Journal
+from convscope.store.bell import Bell
+from convscope.store.journal import Journal, is_owned
 from convscope.store.logfile import PREFIX, LogFile
 from convscope.store.nolog import NoLog
 from convscope.store.recovery import recover, sweep_drafts
@@ -62,7 +63,7 @@ class EventLog:
         self._interval = interval
         self._lock = threading.RLock()
         self._busy = False
-        self._unfinished = False
+        self._unfinished = 0  # the thread that is to finish what a signal handler has closed
         self._file: LogFile | None = None
         self._failure: StorageError | None = None
         self._failed_at = 0.0
@@ -85,7 +86,7 @@ class EventLog:
                 raise
             raise StorageError(f"cannot write to {self.directory} ({error}); choose another log_dir") from error
         self._written[self._file.path] = 0
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._bell, self._stopping = Bell(), False
         self.put, self.put_many = self._file.journal.put, self._file.journal.put_many
         self._thread = threading.Thread(target=self._run, name="convscope-log", daemon=True)
         self._thread.start()
@@ -102,11 +103,13 @@ class EventLog:
             If a number does not fit.
         """
         journal = self._ready().journal
-        self._add_tags(journal, [tag])
-        while not journal.put(tag, step, wall_time, value):
-            self._wake.set()
-            if not journal.make_room() and not self._drain_for_room():
-                self._drop(tag, step)
+        with self._finishing():
+            self._add_tags(journal, [tag])
+            while not journal.put(tag, step, wall_time, value):
+                self.check_open()  # closed meanwhile, there will be no room
+                self._bell.ring()
+                if not journal.make_room() and not self._drain_for_room():
+                    self._drop(tag, step)
         self._raise_failure()
 
     def put_many_slowly(self, tags: Collection[str], step: int, wall_time: float, values: Collection[float]) -> None:
@@ -117,7 +120,9 @@ class EventLog:
         StorageError
             As for :meth:`put_slowly`.
         """
-        self._add_tags(self._ready().journal, tags)
+        journal = self._ready().journal
+        with self._finishing():
+            self._add_tags(journal, tags)
         if self.put_many(tags, step, wall_time, values):
             return self._raise_failure()
         failure: StorageError | None = None
@@ -196,10 +201,10 @@ class EventLog:
         if self._file is None:
             return  # a child of a fork that has not logged anything
         self._file.journal.end()  # from here on no thread can put anything into it
-        self._stop.set()
-        self._wake.set()
+        self._stopping = True
+        self._bell.ring()
         if self._is_locked_here():
-            self._unfinished = True  # a signal handler has interrupted a write: whoever was writing finishes
+            self._unfinished = threading.get_ident()  # a signal handler has interrupted a write: its thread finishes
         else:
             self._finish()
 
@@ -229,7 +234,7 @@ class EventLog:
     def forget_after_fork(self) -> None:
         """Let go of the parent's files; the child opens its own when it logs."""
         self.put = self.put_many = _no_room
-        self._lock, self._busy, self._unfinished = threading.RLock(), False, False
+        self._lock, self._busy, self._unfinished = threading.RLock(), False, 0
         self._failure, self._error, self._dropped = None, None, 0
         if self._file is not None:
             self._file.forget_after_fork()
@@ -251,23 +256,27 @@ class EventLog:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock; where a signal handler has closed the log meanwhile, finish that afterwards."""
+        with self._finishing(), self._lock:
+            yield
+
+    @contextmanager
+    def _finishing(self) -> Iterator[None]:
+        """Finish what a signal handler could not, as it interrupted a thread that held a lock others wait for."""
         try:
-            with self._lock:
-                yield
+            yield
         finally:
-            if self._unfinished and not self._is_locked_here():
-                self._unfinished = False
+            if self._unfinished == threading.get_ident() and not self._is_locked_here():
+                self._unfinished = 0
                 with suppress(StorageError):  # close() has returned long ago
                     self._finish()
 
     def _is_locked_here(self) -> bool:
-        """Tell whether this thread holds the lock."""
-        return bool(self._lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition does
+        """Tell whether this thread holds a lock that what closes the log, or the thread behind it, waits for."""
+        return is_owned(self._lock) or (self._file is not None and self._file.journal.is_locked_here())
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait(self._interval)
-            self._wake.clear()
+        while not self._stopping:
+            self._bell.wait(self._interval)
             self._try_to_drain()
 
     def _drain_for_room(self) -> bool:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from convscope.errors import InputError, NotFoundError, StorageError, not_found
+from convscope.rich import Rich
 from convscope.store.folders import Folders
 from convscope.store.remote import Mirror, is_remote
 from convscope.store.run import Run, directory_of
 
 
-class Logdir:
+class Logdir(Rich):
     """A directory of runs: each directory in it, and itself, that holds event files.
 
     Parameters
@@ -28,6 +29,8 @@ class Logdir:
         As for :class:`Run`.
     lazy
         Whether runs are opened by :meth:`refresh`, as far as it may take, instead of all at once.
+    prefix
+        A name that is put before those of the runs, as in ``prefix/run``; the directory itself then is ``prefix``.
 
     Raises
     ------
@@ -37,10 +40,11 @@ class Logdir:
         If it cannot be listed.
     """
 
-    def __init__(self, path: str | Path, *, sidecar: bool = True, lazy: bool = False) -> None:
+    def __init__(self, path: str | Path, *, sidecar: bool = True, lazy: bool = False, prefix: str = "") -> None:
         self._mirror = Mirror(str(path)) if is_remote(path) else None
         self.path = directory_of(path) if self._mirror is None else self._mirror.path
         self._sidecar = sidecar
+        self._prefix = prefix
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._folders = Folders(self.path)
@@ -102,7 +106,7 @@ class Logdir:
         with self._looking:
             if self._mirror is not None:
                 self._mirror.refresh()
-            found = self._folders.runs()
+            found = {self._named(name): path for name, path in self._folders.runs().items()}
             with self._lock:
                 gone = [name for name in self._runs if name not in found]
                 for name in gone:
@@ -113,6 +117,11 @@ class Logdir:
             grown = [run.refresh() for run in known.values()]
             news = self._open_unread(found, seconds)
             return news or bool(gone) or any(grown) or self.unread != before
+
+    def _named(self, name: str) -> str:
+        if not self._prefix:
+            return name
+        return self._prefix if name == "." else f"{self._prefix}/{name}"
 
     def _open_unread(self, found: Mapping[str, Path], seconds: float) -> bool:
         started = time.monotonic()

@@ -20,6 +20,8 @@ from typing import Final
 from convscope.errors import NotFoundError, StorageError, missing_extra
 from convscope.formats.record import HEADER, OVERHEAD, frame, read_length
 from convscope.store import journal as journals
+from convscope.store.bell import Bell
+from convscope.store.journal import is_owned
 from convscope.store.log import PREFIX, EventLog
 
 _NOTE: Final = ".sent"
@@ -102,7 +104,7 @@ class RemoteLog(EventLog):
     def __init__(self, url: str, suffix: str = "", interval: float = 120.0, purge_step: int | None = None) -> None:
         self._bucket, self._process = Bucket(url), os.getpid()
         self._bucket.files()  # a place that is not there is told now, not when the first part is sent
-        self._sending, self._done = threading.RLock(), threading.Event()
+        self._sending, self._closing = threading.RLock(), Bell()
         self._pause = min(max(interval, _SHORTEST_INTERVAL), threading.TIMEOUT_MAX)
         self._away = False
         super().__init__(spool(self._bucket.url), suffix, 1.0, purge_step)
@@ -112,7 +114,7 @@ class RemoteLog(EventLog):
         if self._process != os.getpid():  # clients of stores do not survive a fork
             self._bucket, self._process = Bucket(self._bucket.url), os.getpid()
         super()._open(purge_step)
-        self._done = threading.Event()
+        self._closing = Bell()
         threading.Thread(target=self._send_now_and_then, name="convscope-send", daemon=True).start()
 
     def flush(self) -> None:
@@ -126,8 +128,10 @@ class RemoteLog(EventLog):
 
     def close(self) -> None:
         """Send all that has been stored and let go of the files."""
-        self._done.set()
-        super().close()
+        try:
+            super().close()
+        finally:
+            self._closing.ring()
 
     def _finish(self) -> None:
         try:
@@ -166,8 +170,10 @@ class RemoteLog(EventLog):
         super().forget_after_fork()
 
     def _send_now_and_then(self) -> None:
-        done = self._done
-        while not done.wait(self._pause):
+        while True:
+            self._closing.wait(self._pause)
+            if self.closed:
+                return
             self._try_to_drain()
             try:
                 self._send()
@@ -182,8 +188,11 @@ class RemoteLog(EventLog):
                 self._file.journal.halt()
             self._away = True
 
+    def _is_locked_here(self) -> bool:
+        return super()._is_locked_here() or is_owned(self._sending)
+
     def _send(self) -> None:
-        with self._sending:
+        with self._finishing(), self._sending:  # a part that is on its way is not sent a second time, with more in it
             file = self._file
             if file is None or file.closed:
                 return

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from convscope.errors import FormatError, NotFoundError, StorageError, not_found
 from convscope.formats.scalars import ScalarBatch
+from convscope.rich import Rich
 from convscope.store.accessors import DECODERS, Accessors
 from convscope.store.chain import Chain
 from convscope.store.decoded import Decoded
@@ -33,7 +34,7 @@ _SWITCH = "CONVSCOPE_SIDECAR"
 _WORTH_A_SIDECAR = 1 << 20  # bytes of events read beyond the last one
 
 
-class Run(Accessors):
+class Run(Accessors, Rich):
     """What one run directory holds.
 
     Event files of convscope, torch.utils.tensorboard, tensorboardX, TensorFlow and MXBoard are read. A run may be read

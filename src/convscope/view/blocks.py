@@ -29,10 +29,16 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Some bytes and their media type; numbers are ``application/gzip``."""
+    """Some bytes, their media type (numbers are ``application/gzip``), and the page whose they are."""
 
     type: str
     data: bytes
+    page: str = ""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is not a file as it was stored, but compressed by us."""
+        return self.type == GZIP
 
 
 class Blocks:
@@ -75,7 +81,7 @@ class Blocks:
             if self.too_many:
                 self.all.clear()
             else:
-                self.all.append(Block(kind, data))
+                self.all.append(Block(kind, data, owner.page))
         return self._numbers[key]
 
     def add_gzip(self, owner: Owner, data: bytes) -> int:

@@ -1,38 +1,44 @@
 """``export``: the pages of a run as one HTML file that needs no server, no network and no other file.
 
-The file holds the same front end as the viewer, as one script, and the data in blocks that no browser runs
-(``<script type="application/gzip">``). All that users have named (runs, tags, files, classes) is inside those blocks,
-in base64, so that no name can end one. A policy in the file's head forbids every request; the one script may run
-because its hash is in it. Styles need ``'unsafe-inline'``: views set some on elements, and a style can fetch nothing.
+The file holds the same front end as the viewer, with the chunks that its views need, and the data in blocks that no
+browser runs; how it is written is in :mod:`convscope.view.document`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
+import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from convscope.errors import InputError, StorageError
 from convscope.store import Logdir, Run
-from convscope.view.blocks import Block, Blocks, Owner, TooLargeError
+from convscope.view.blocks import Blocks, Owner, TooLargeError
+from convscope.view.document import document, front_end
 from convscope.view.packing import Packer
+from convscope.view.quality import Squeezed
 from convscope.view.selection import Choice, Selected, select
 from convscope.view.source import LogdirSource, Source
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MOST_MB: Final = 50.0
+GOAL_MB: Final = 25.0
+"""Above this lossy pictures are compressed anew, where nobody has said how well."""
 _MB: Final = 1e6
+Runs = str | Path | Run | Logdir | Sequence[str | Path | Run | Logdir] | Mapping[str, str | Path | Run | Logdir]
+"""What an export is made of; one file takes one directory."""
 _TAG: Final = 60  # bytes around a block, about
-_SCENES: Final = frozenset({"embedding", "volume"})
-"""The views that draw in three dimensions: only with them is the larger script needed."""
+_OF_PAGES: Final = (".html", ".htm")
+_OF_OTHERS: Final = re.compile(
+    r"\.(pdf|svg|png|jpe?g|webp|gif|xhtml|mht(ml)?|xml|md|txt|rst|tex|json|csv|tsv|ipynb|py|js|css|zip|gz|tgz|tar|bz2|xz|7z|"
+    r"docx?|pptx?|od[tp]|mp4|webm|np[yz]|safetensors|pth?|onnx)"
+)
+"""Endings by which somebody means a file that an export is not."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,25 @@ class ExportReport:
         How many records are in it.
     problems
         What of the run could not be read, one sentence each.
+    squeezed
+        How pictures were compressed anew so that the file does not become large; nothing where they were not.
     """
 
     bytes: int
     pages: dict[str, int]
     records: int
     problems: tuple[str, ...] = ()
+    squeezed: Squeezed | None = None
 
     def sentence(self) -> str:
         """Return the size and what takes it."""
         parts = ", ".join(f"{page} {megabytes(size)}" for page, size in self.pages.items())
         program = self.bytes - sum(self.pages.values())
-        return f"{megabytes(self.bytes)}: {parts}, the program {megabytes(program)}"
+        sizes = f"{megabytes(self.bytes)}: {parts}, the program {megabytes(program)}"
+        if self.squeezed is None:
+            return sizes
+        new, old = megabytes(self.squeezed.bytes), megabytes(self.squeezed.stored)
+        return f"{sizes}; pictures at quality {self.squeezed.quality}: {new} instead of {old}"
 
 
 def megabytes(size: float) -> str:
@@ -72,8 +85,8 @@ def megabytes(size: float) -> str:
     return f"{size / _MB:.1f} MB" if size >= _MB / 10 else f"{size / _MB:.2f} MB"
 
 
-def export(
-    run: str | Path | Run | Logdir,
+def export(  # noqa: PLR0913 - all but two are optional
+    run: Runs,
     path: str | Path,
     *,
     pages: Iterable[str] | None = None,
@@ -83,22 +96,26 @@ def export(
     step: int | None = None,
     quality: int | None = None,
     max_mb: float = MOST_MB,
+    base_url: str = "",
     force: bool = False,
 ) -> ExportReport:
-    """Write a run's pages to one HTML file that opens anywhere, without a server.
+    """Write a run's pages to one HTML file that opens anywhere, or those of several to a folder that is a site.
 
     >>> export("runs/alexnet", "alexnet.html").bytes                              # doctest: +SKIP
     25102034
     >>> export("runs/alexnet", "conv5.html", pages=["layer"], layers=["conv5"])   # doctest: +SKIP
+    >>> export({"AlexNet": "runs/alexnet", "VGG-16": "runs/vgg16"}, "site/")      # doctest: +SKIP
 
     The same run and choice give the same bytes with the same version.
 
     Parameters
     ----------
     run
-        A directory that holds runs, or is one; or its URL.
+        A directory that holds runs, or is one; or its URL. For a site also several: a list, or a dictionary by the
+        names that they are to have.
     path
-        The file to write: ``.html``.
+        The file to write: ``.html``; any other name is that of a folder, for a site. What the folder holds of other
+        runs stays.
     pages
         Names of views, as in the address of the viewer: ``network``, ``layer``, ``filters``, ``maps``, …; by default
         all that have something to show.
@@ -112,12 +129,16 @@ def export(
     step
         Of what was recorded at several steps, only the last at or before this one.
     quality
-        Of the WebP pictures, 1 to 100: they are compressed anew, and smaller, for instance with 50. As they are stored
-        by default.
+        Of the lossy WebP pictures, 1 to 100: they are compressed anew, and smaller, for instance with 50; as they are
+        stored with 100. By default as stored, but where the file would have more than 25 MB with the highest quality
+        from 80 to 30 that fits into these, or into ``max_mb``.
     max_mb
-        The largest file that may be written, in millions of bytes.
+        The largest file that may be written, in millions of bytes; a site may have any size.
+    base_url
+        The address that a site is to have: previews of links need it. That of the last export by default.
     force
-        Whether a file of that name may be replaced.
+        Whether a file of that name may be replaced; whether a folder with other files may become a site, which
+        replaces and removes none of them.
 
     Returns
     -------
@@ -133,7 +154,14 @@ def export(
         If the file cannot be written.
     """
     target = Path(path)
+    if not is_page(target):
+        from convscope.view.site import export_site  # it is made of what is here
+
+        chosen: Any = {"pages": pages, "layers": layers, "channels": channels, "rules": rules, "step": step}
+        return export_site(run, target, **chosen, quality=quality, base_url=base_url, force=force)
     check_target(target, force=force)
+    if not isinstance(run, str | Path | Run | Logdir):
+        raise InputError("one file holds the runs of one directory; name a folder for a site of several")
     choice = Choice.of(pages, layers, channels, rules, step)
     logdir = run if isinstance(run, Logdir) else Logdir(run.path if isinstance(run, Run) else run)
     page, report = compose(LogdirSource(logdir), choice, max_mb, quality)
@@ -147,23 +175,26 @@ def compose(
     """Return the page and what is in it; see :func:`export`."""
     _check_numbers(max_mb, quality)
     selected = select(source, choice)
-    parts = _front_end(scenes=bool(_SCENES & set(selected.pages())))
-    program = len(_page(parts, [], 0))
-    if (least := len(_page(_front_end(scenes=False), [], 0))) >= max_mb * _MB:
+    parts = front_end(selected.views())
+    program = len(document(parts, [], 0, _version()))
+    if program >= max_mb * _MB:
         raise InputError(
-            f"the program alone takes {megabytes(least)}, and the file may have {max_mb:g} MB; allow more (--max-mb)"
+            f"the program alone takes {megabytes(program)}, and the file may have {max_mb:g} MB; allow more (--max-mb)"
         )
     blocks = Blocks(max_mb * _MB - program)
     try:
-        runs = Packer(source, blocks, quality).pack(selected)
+        goals = [0.995 * most * _MB - program for most in (min(GOAL_MB, max_mb), max_mb)]
+        packer = Packer(source, blocks, quality, goals)
+        runs = packer.pack(selected)
         manifest = blocks.add_json(Owner("index"), {"format": FORMAT, "index": _index(selected), "runs": runs})
     except TooLargeError:
         raise _too_large("more than ten times as much as", selected, blocks, max_mb) from None
     size = program + blocks.sizes.total() + _TAG * len(blocks)
-    page = b"" if blocks.too_many else _page(parts, blocks.all, manifest)
+    page = b"" if blocks.too_many else document(parts, blocks.all, manifest, _version())
     if blocks.too_many or len(page) > max_mb * _MB:
         raise _too_large(f"{megabytes(size)}, more than", selected, blocks, max_mb)
-    return page, ExportReport(len(page), blocks.by_page(), len(selected.parts), tuple(selected.problems))
+    problems = tuple(selected.problems)
+    return page, ExportReport(len(page), blocks.by_page(), len(selected.parts), problems, packer.squeezed)
 
 
 def _check_numbers(max_mb: float, quality: int | None) -> None:
@@ -173,10 +204,25 @@ def _check_numbers(max_mb: float, quality: int | None) -> None:
         raise InputError(f"the quality of pictures is a number from 1 to 100, got {quality}")
 
 
+def is_page(target: Path) -> bool:
+    """Tell whether an export is one file, by its name, or a folder.
+
+    Raises
+    ------
+    InputError
+        If it is the name of a file of another type.
+    """
+    ending = target.suffix.lower()
+    if _OF_OTHERS.fullmatch(ending) and not target.is_dir():
+        raise InputError(
+            f"an export is an .html file, or a folder for a site, not {target.name!r:.300}; end the name with .html or "
+            "leave its ending out (for .pdf, .svg and .png: convscope figure)"
+        )
+    return ending in _OF_PAGES
+
+
 def check_target(target: Path, *, force: bool = False) -> None:
     """Raise an error where a page cannot be written."""
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"the name of {target} must end with .html")
     try:
         if target.is_dir() or (target.exists() and not force):
             raise _exists(target)
@@ -209,59 +255,6 @@ def _version() -> str:
         return version("convscope")
     except PackageNotFoundError:
         return ""
-
-
-class _FrontEnd(NamedTuple):
-    """The program of the page: its script, its style and its icon."""
-
-    script: str
-    style: str
-    icon: bytes
-
-
-def _front_end(*, scenes: bool) -> _FrontEnd:
-    """Return the program, with or without what draws in three dimensions."""
-    static = Path(str(files("convscope.view") / "static"))
-    try:
-        script = (static / "export" / ("scenes.js" if scenes else "pages.js")).read_text(encoding="utf-8")
-        style = (static / "export" / "style.css").read_text(encoding="utf-8")
-        return _FrontEnd(script.strip(), style.strip(), (static / "logo.svg").read_bytes())
-    except FileNotFoundError as error:
-        raise StorageError(
-            "the front end is not built; build it with: pip install . (or make test in a checkout)"
-        ) from error
-
-
-def _page(program: _FrontEnd, blocks: Sequence[Block], manifest: int) -> bytes:
-    """Return the file; nothing a user has named is in it but in base64."""
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{_hash(program.script)}'; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
-    )
-    head = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<meta name="generator" content="convscope {_version()}">\n<title>convscope</title>\n'
-        f'<link rel="icon" href="data:image/svg+xml;base64,{_base64(program.icon)}">\n'
-        f'<style>{program.style}</style>\n</head>\n<body>\n<div id="app"></div>\n'
-        "<noscript>convscope draws its figures with JavaScript; please allow it for this page.</noscript>\n"
-    )
-    data = [
-        f'<script type="{block.type}" id="block-{number}">{_base64(block.data)}</script>\n'
-        for number, block in enumerate(blocks)
-    ]
-    end = f'<script data-manifest="{manifest}">{program.script}</script>\n</body>\n</html>\n'
-    return "".join([head, *data, end]).encode()
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _hash(text: str) -> str:
-    return _base64(hashlib.sha256(text.encode()).digest())
 
 
 def _too_large(size: str, selected: Selected, blocks: Blocks, max_mb: float) -> InputError:

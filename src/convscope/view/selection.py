@@ -9,35 +9,20 @@ chosen); ``meta.exported_channels`` lists the chosen ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from convscope.errors import FormatError, InputError, NotFoundError, not_found
 from convscope.summary import KINDS
+from convscope.view.parts import Part, checked, part_of
 from convscope.view.source import Source
 
-CHANNEL_AXIS: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("value", "activation", "image", "position", "box", "label", "recomputed", "map_scale"), 0),
-    **dict.fromkeys(("histogram", "class_top", "class_mean", "similar", "similarity"), 0),
-    **dict.fromkeys(("projection_scale", "proof"), 1),
-}
-"""The arrays of a top-k record that are blank for channels left out, and which axis is that of the channels.
-
-The mean, the maximum and the like stay: the pages of the network and of the layer count with all channels.
-"""
-_RULED: Final = ("projection_scale", "proof")
 _RANGE: Final = re.compile(r"(\d{1,7})(?:-(\d{1,7}))?", re.ASCII)
 _MOST_CHANNELS: Final = 1 << 20
 _OF_LAYERS: Final = frozenset({"topk", "filters", "maps", "volume", "weight_gradients", "importance", "ablation"})
-
-
-PACKED: Final = frozenset({"scalar", "histogram", "image"})
-"""The series that a page without a server carries; of the other kinds it says that they are not in it."""
+_SHOWN_WITH: Final[Mapping[str, str]] = {"layout": "scalar"}
 
 
 @dataclass(frozen=True)
@@ -123,43 +108,6 @@ def read_channels(text: str) -> list[int] | None:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A record, or what is wanted of it: its description, the files of its pictures, and how its arrays are cut."""
-
-    id: str
-    kind: str
-    page: str
-    layer: str
-    bytes: int
-    described: Mapping[str, Any]
-    channels: tuple[int, ...] | None = None
-    rules: tuple[int, ...] | None = None
-
-    @property
-    def files(self) -> list[str]:
-        """The files of pictures that are wanted."""
-        return [
-            file
-            for plan in self.described["pictures"].values()
-            for number, file in enumerate(plan["files"])
-            if self.channels is None or any(channel // plan["rows"] == number for channel in self.channels)
-        ]
-
-    def is_cut(self, name: str) -> bool:
-        """Tell whether an array is not wanted as it is."""
-        return (self.channels is not None and name in CHANNEL_AXIS) or (self.rules is not None and name in _RULED)
-
-    def cut(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return what is wanted of an array."""
-        if self.rules is not None and name in _RULED and _has_rows(array.shape, self.rules):
-            array = array[list(self.rules)]
-        axis = CHANNEL_AXIS.get(name, 0)
-        if self.channels is not None and array.shape[axis : axis + 1] == (len_of(self),):
-            array = _blanked(array, axis, self.channels)
-        return array
-
-
-@dataclass(frozen=True)
 class SelectedRun:
     """A run under the name the export gives it; ``asked`` is the name its source knows it by."""
 
@@ -200,6 +148,17 @@ class Selected:
         kinds = {part.kind for part in self.parts} | {kind for run in self.runs for kind, _, _ in run.series}
         return [*dict.fromkeys(KINDS[kind].view for kind in KINDS if kind in kinds)]
 
+    def views(self) -> list[str]:
+        """Return the views that the program must have: of a searched network also its page, which no record is of."""
+        searched = ["network"] if any(part.kind == "topk" for part in self.parts) else []
+        return [*dict.fromkeys([*self.pages(), *searched])]
+
+
+def view_of(kind: str) -> str:
+    """Return the view that shows a kind of series; nothing where none does."""
+    kind = _SHOWN_WITH.get(kind, kind)
+    return KINDS[kind].view if kind in KINDS else ""
+
 
 def select(source: Source, choice: Choice) -> Selected:
     """Return what is wanted of a source.
@@ -232,7 +191,7 @@ def _run(source: Source, info: Mapping[str, Any], logdir: str, names: set[str], 
     parts = []
     for entry in _latest(info["records"]):
         try:
-            described = _checked(source.record(info["name"], entry["id"]))
+            described = checked(source.record(info["name"], entry["id"]))
         except (NotFoundError, FormatError) as error:
             problems.append(f"{info['name']}: {error}")
             continue
@@ -242,19 +201,9 @@ def _run(source: Source, info: Mapping[str, Any], logdir: str, names: set[str], 
         layer = layer if entry["kind"] in _OF_LAYERS else ""
         parts.append(Part(entry["id"], entry["kind"], page, layer, entry["bytes"], described))
     parts = _of_last_projections(parts)
-    series = [(one["kind"], one["tag"], one["count"]) for one in info["series"] if one["kind"] in PACKED]
+    series = [(one["kind"], one["tag"], one["count"]) for one in info["series"] if view_of(one["kind"])]
     name = logdir if info["name"] == "." and logdir not in names else info["name"]
     return SelectedRun(name, info["name"], parts, series, info)
-
-
-def _checked(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a record's description if its arrays have types and shapes."""
-    for name, info in described["arrays"].items():
-        shape = info.get("shape") if isinstance(info, dict) else None
-        sound = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
-        if not sound or not isinstance(info.get("dtype"), str):
-            raise FormatError(f"record {described['id']} does not say of what type and shape its array {name!r} is")
-    return described
 
 
 def _latest(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -286,7 +235,7 @@ def _narrowed(whole: Selected, choice: Choice) -> list[SelectedRun]:
     runs = [_narrow(run, pages, partial(_part, choice=choice), choice.step) for run in whole.runs]
     parts = [part for part in whole.parts if part.page in pages]
     _check("layer", choice.layers, [*dict.fromkeys(part.layer for part in parts if part.layer)], whole.name)
-    rules = [rule for part in parts for rule in _rules(part)]
+    rules = [rule for part in parts for rule in part.known_rules]
     _check("rule", choice.rules, [*dict.fromkeys(rules)], whole.name)
     if choice.channels is not None:
         _check_channels(choice, [part for part in parts if part.kind == "topk"])
@@ -301,7 +250,7 @@ def _check(noun: str, wanted: Iterable[str] | None, known: list[str], where: str
 
 def _check_channels(choice: Choice, parts: list[Part]) -> None:
     chosen = [part for part in parts if choice.layers is None or part.layer in choice.layers]
-    most = max((len_of(part) for part in chosen), default=0)
+    most = max((part.count for part in chosen), default=0)
     if not most:
         raise InputError("channels are those of the layer pages, of which none is exported; leave the channels away")
     for channel in choice.channels or ():
@@ -309,23 +258,12 @@ def _check_channels(choice: Choice, parts: list[Part]) -> None:
             raise NotFoundError(f"no channel {channel} in the layers exported; the largest has {most}, from 0")
 
 
-def len_of(part: Part) -> int:
-    """Return how many channels a top-k record has."""
-    shape = part.described["arrays"].get("value", {}).get("shape", [0])
-    return int(shape[0]) if shape else 0
-
-
-def _rules(part: Part) -> list[str]:
-    rules = part.described["meta"].get("rules") if part.kind == "topk" else None
-    return [str(rule) for rule in rules] if isinstance(rules, list) else []
-
-
 def _narrow(run: SelectedRun, pages: set[str], narrow: Any, step: int | None) -> SelectedRun:
     parts = [part for part in run.parts if part.page in pages]
     if step is not None:
         parts = _at_step(parts, step)
     kept = [cut for part in parts if (cut := narrow(part)) is not None]
-    series = [one for one in run.series if KINDS[one[0]].view in pages]
+    series = [one for one in run.series if view_of(one[0]) in pages]
     return SelectedRun(run.name, run.asked, kept, series, run.info)
 
 
@@ -354,47 +292,4 @@ def _part(part: Part, choice: Choice) -> Part | None:
     """Return what is wanted of a record; nothing where none of it is."""
     if choice.layers is not None and part.layer and part.layer not in choice.layers:
         return None
-    if part.kind != "topk":
-        return part
-    described, rules, channels = dict(part.described), None, None
-    if choice.rules is not None and (known := _rules(part)):
-        rules = tuple(number for number, rule in enumerate(known) if rule in choice.rules)
-        described = _without(described, [rule for rule in known if rule not in choice.rules], rules)
-    if choice.channels is not None:
-        channels = tuple(sorted({channel for channel in choice.channels if channel < len_of(part)}))
-        if not channels:
-            return None
-        described["meta"] = {**described["meta"], "exported_channels": list(channels)}
-    return Part(part.id, part.kind, part.page, part.layer, part.bytes, described, channels, rules)
-
-
-def _without(described: Mapping[str, Any], gone: list[str], kept: tuple[int, ...]) -> dict[str, Any]:
-    """Return the description of a top-k record without some rules."""
-    meta = dict(described["meta"])
-    for key in ("rule_reports", "proof_summary"):
-        if isinstance(meta.get(key), dict):
-            meta[key] = {rule: value for rule, value in meta[key].items() if rule not in gone}
-    meta["rules"] = [rule for rule in meta["rules"] if rule not in gone]
-    arrays = {
-        name: {**info, "shape": [len(kept), *info["shape"][1:]]}
-        if name in _RULED and _has_rows(info["shape"], kept)
-        else info
-        for name, info in described["arrays"].items()
-    }
-    if not kept:
-        arrays = {name: info for name, info in arrays.items() if name not in _RULED}
-    pictures = {name: plan for name, plan in described["pictures"].items() if name not in gone}
-    return {**described, "meta": meta, "arrays": arrays, "pictures": pictures}
-
-
-def _has_rows(shape: Sequence[int], rows: tuple[int, ...]) -> bool:
-    return len(shape) > 0 and shape[0] > max(rows, default=-1)
-
-
-def _blanked(array: npt.NDArray[Any], axis: int, channels: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return an array in which the other channels hold nothing: NaN, -1, or 0 where neither can be."""
-    nothing = np.nan if array.dtype.kind == "f" else -1 if array.dtype.kind == "i" else 0
-    blank = np.full_like(array, nothing)
-    chosen = (slice(None),) * axis + (list(channels),)
-    blank[chosen] = array[chosen]
-    return blank
+    return part_of(part, choice.channels, choice.rules)

@@ -2,7 +2,8 @@
 
 A page of somebody else must not reach these addresses. A browser lets a foreign page send a form or a plain-text
 request anywhere, but neither a ``DELETE``, nor an image's media type, nor JSON, nor a header of our own: those it asks
-for first (CORS preflight), and this server never agrees. The ``Origin`` that browsers add is compared with the host.
+for first (CORS preflight), and this server never agrees. The ``Origin`` that browsers add is compared with the host,
+and with the names of proxies that were told.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from starlette.responses import JSONResponse, Response
 
 ASKED: Final = "x-convscope-live"
 """The header that a page of ours sends, with any value."""
+
+ORIGINS: Final = "convscope.origins"
+"""Where a request's scope says whose pages may send something beside those of the host it names."""
 
 FRESH: Final = {"cache-control": "no-store"}
 
@@ -39,7 +43,8 @@ def check_sender(request: Request) -> None:
     if ASKED not in request.headers:
         raise RefusedError(403, f"a request of this kind carries the header {ASKED}: 1")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    allowed = {request.headers.get("host", "").lower(), *request.scope.get(ORIGINS, ())}
+    if origin is not None and urlsplit(origin).netloc.lower() not in allowed:
         raise RefusedError(403, f"pages of {origin[:80]!r} may not use this viewer")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise RefusedError(403, "pages of another site may not use this viewer")

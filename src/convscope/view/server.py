@@ -1,33 +1,33 @@
 """The viewer as a web application: the built front end, and a :class:`~convscope.view.source.Source` over HTTP.
 
-It answers only for hosts it knows (a page of somebody else cannot read a run through DNS rebinding), and forbids
-scripts that are not its own. Where it listens on more than the loopback address, a token is asked for. It answers only
+Whom it answers is for :mod:`convscope.view.guard` to say: only for hosts it knows (a page of somebody else cannot read
+a run through DNS rebinding), and with a token where it listens on more than the loopback address. It answers only
 ``GET``, but for those addresses of :mod:`convscope.view.upload` and :mod:`convscope.view.computing` that act.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from convscope.errors import ConvscopeError, InputError, NotFoundError, StorageError
 from convscope.view.computing import computing_routes
+from convscope.view.guard import LOOPBACK, Access, Guard
 from convscope.view.listing import to_json
 from convscope.view.live import LiveSource
 from convscope.view.packed import accepts_gzip, gzipped
@@ -37,18 +37,8 @@ from convscope.view.sender import RefusedError, refuse_request
 from convscope.view.source import PICTURE_TYPES, Source
 from convscope.view.upload import live_routes
 
-HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
-        "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-    ),
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
 IMMUTABLE: Final = {"cache-control": "private, max-age=31536000, immutable"}
 FRESH: Final = {"cache-control": "no-store"}
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 EVENT_SECONDS: Final = 0.5
 MOST_EVENT_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 15.0
@@ -62,6 +52,7 @@ def create_app(
     hosts: frozenset[str] = LOOPBACK,
     token: str | None = None,
     closing: Callable[[], bool] = bool,
+    access: Access | None = None,
 ) -> ASGIApp:
     """Make the web application for a source.
 
@@ -73,9 +64,10 @@ def create_app(
         The names the server may be called by (``Host`` header, without port); ``*`` allows every name.
     token
         Where given, every request has to carry it: ``?token=`` once (a cookie keeps it) or ``Authorization: Bearer``.
-
     closing
         Says whether the server is about to stop, so that open streams of events end by themselves.
+    access
+        Who is answered, where there is more to say of it than hosts and a token.
 
     Raises
     ------
@@ -85,9 +77,10 @@ def create_app(
     static = Path(str(files("convscope.view") / "static"))
     if not (static / "index.html").exists():
         raise StorageError("the front end is not built; build it with: pip install . (or make test in a checkout)")
+    access = access or Access(hosts, token)
     app = Starlette(
         routes=[
-            *api_routes(source, closing),
+            *api_routes(source, closing, read_only=access.read_only),
             *live_routes(source),
             *computing_routes(source, closing),
             Mount("/", StaticFiles(directory=static, html=True)),
@@ -99,11 +92,12 @@ def create_app(
             Exception: refuse_unforeseen,
         },
     )
-    return Guard(app, hosts, token)
+    return Guard(app, access)
 
 
-def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route]:
+def api_routes(source: Source, closing: Callable[[], bool] = bool, *, read_only: bool = False) -> list[Route]:
     """Return the routes that put ``source`` on the wire."""
+    more = {"read_only": True} if read_only else {}
 
     def keep(request: Request) -> dict[str, str]:  # a picture that is to be forgotten has no place in a browser's cache
         computed = isinstance(source, LiveSource) and ask(request, "run") == source.run
@@ -113,9 +107,10 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
 
     def index(request: Request) -> Response:
         if "since" not in request.query_params:
-            return plain_json(to_json(source.index()))
+            return plain_json(to_json({**source.index(), **more}))
         with pace:
-            return plain_json(source.changes(number(request, "since", 0)).to_json())
+            changes = source.changes(number(request, "since", 0))
+            return plain_json(replace(changes, more={**changes.more, **more}).to_json())
 
     def series(request: Request) -> Response:
         start = number(request, "start", 0)
@@ -137,7 +132,9 @@ def api_routes(source: Source, closing: Callable[[], bool] = bool) -> list[Route
         return Response(content, media_type=kind, headers=keep(request))
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(follow(source, request, closing, pace), media_type="text/event-stream", headers=FRESH)
+        headers = {**FRESH, "x-accel-buffering": "no"}  # a proxy would wait until there is more
+        news = follow(source, request, closing, pace)
+        return StreamingResponse(news, media_type="text/event-stream", headers=headers)
 
     return [*routes_of(index, series, record, arrays, picture, events), *training_routes(source)]
 
@@ -249,68 +246,3 @@ async def refuse_http(_: Request, error: Exception) -> Response:
         405: "this address does not answer that method; most answer GET",
     }
     return JSONResponse({"error": sentences.get(status, "the request was refused")}, status_code=status)
-
-
-class Guard:
-    """Let a request through if its host is known and, where there is one, it carries the token; add our headers."""
-
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str | None) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        answer = self._check(Request(scope)) or self._app
-        await answer(scope, receive, with_headers(send))
-
-    def _check(self, request: Request) -> Response | None:
-        host = host_name(request.headers.get("host", ""))
-        if "*" not in self._hosts and host not in self._hosts:
-            return JSONResponse({"error": f"this server is not called {host[:80]!r}"}, status_code=421)
-        if self._token is None:
-            return None
-        if self._matches(request.query_params.get("token", "")):
-            return self._keep_token(request)
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._matches(bearer) or self._matches(request.cookies.get("convscope-token", "")):
-            return None
-        return JSONResponse({"error": "a token is needed: open the address the server printed"}, status_code=401)
-
-    def _matches(self, candidate: str) -> bool:
-        return self._token is not None and hmac.compare_digest(candidate.encode(), self._token.encode())
-
-    def _keep_token(self, request: Request) -> Response:
-        """Move the token from the address into a cookie, so that it does not stay in the browser's history."""
-        rest = request.url.remove_query_params("token")
-        answer = RedirectResponse(
-            "/" + rest.path.lstrip("/") + (f"?{rest.query}" if rest.query else ""), status_code=303
-        )
-        answer.set_cookie("convscope-token", self._token or "", httponly=True, samesite="strict")
-        return answer
-
-
-def host_name(header: str) -> str:
-    """Return the name in a ``Host`` header, without its port.
-
-    >>> host_name("localhost:6006"), host_name("[::1]:6006")
-    ('localhost', '[::1]')
-    """
-    name = header.split("]", maxsplit=1)[0] + "]" if header.startswith("[") else header.split(":", maxsplit=1)[0]
-    return name.lower()
-
-
-def with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
-    """Return a ``send`` that adds our headers to every answer."""
-
-    async def send_with_headers(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
-
-    return send_with_headers

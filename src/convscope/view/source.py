@@ -110,6 +110,8 @@ class LogdirSource:
     ----------
     logdir
         The directory. Given as a path its runs are read bit by bit, and are listed before they are read.
+    prefix
+        A name that is put before those of the runs.
 
     Raises
     ------
@@ -117,10 +119,11 @@ class LogdirSource:
         If the path is there but is no directory that can be listed.
     """
 
-    def __init__(self, logdir: Logdir | str | Path) -> None:
+    def __init__(self, logdir: Logdir | str | Path, prefix: str = "") -> None:
         self._path = logdir.path if isinstance(logdir, Logdir) else logdir
+        self._prefix = prefix
         self._projected = Projected()
-        self._logdir = logdir if isinstance(logdir, Logdir) else _open(logdir)
+        self._logdir = logdir if isinstance(logdir, Logdir) else _open(logdir, prefix)
         self._lock = threading.Lock()
         self._looked = -math.inf
         self._is_there = self._logdir is not None
@@ -147,7 +150,7 @@ class LogdirSource:
         waited = time.monotonic() - self._looked
         if not (self._logdir and self._logdir.unread) and waited < (POLL_SECONDS_AT_URLS if remote else POLL_SECONDS):
             return
-        self._logdir = self._logdir or _open(self._path)
+        self._logdir = self._logdir or _open(self._path, self._prefix)
         if self._logdir is not None:
             self._logdir.refresh(READ_SECONDS)
         is_there = self._logdir is not None and (remote or self._logdir.path.exists())
@@ -267,7 +270,7 @@ class LogdirSource:
         return self.find(run, record).picture_bytes(file)
 
 
-def _open(path: str | Path) -> Logdir | None:
+def _open(path: str | Path, prefix: str) -> Logdir | None:
     """Open a directory whose runs are read later; ``None`` where nothing is at its path yet."""
     if not is_remote(path):
         try:
@@ -276,7 +279,7 @@ def _open(path: str | Path) -> Logdir | None:
             return None
         except OSError:  # Logdir says what is wrong
             pass
-    return Logdir(path, lazy=True)
+    return Logdir(path, lazy=True, prefix=prefix)
 
 
 def _hparams(run: Run) -> dict[str, Any] | None:

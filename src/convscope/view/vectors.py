@@ -17,6 +17,7 @@ from convscope.errors import ConvscopeError, FormatError, InputError, NotFoundEr
 from convscope.store.memory import MemoryRecord
 from convscope.store.records import Record
 from convscope.view.live import LiveSource
+from convscope.view.merged import MergedSource
 from convscope.view.source import LogdirSource, Source
 
 KEPT: Final = 3
@@ -153,6 +154,8 @@ class Shelf:
             if run == source.run or source.stored is None:
                 raise NotFoundError(f"{run!r} is computed while one looks; it holds no embedding")
             source = source.stored
+        if isinstance(source, MergedSource):
+            source = source.home(run)
         if not isinstance(source, LogdirSource):
             raise NotFoundError(f"the run {run!r} is not in a directory; nothing is computed with its embeddings")
         return source

@@ -5,6 +5,7 @@ import { embeddingPart } from "./computing";
 import { type Changes, MergedIndex } from "./merge";
 import { parseSafetensors } from "./safetensors";
 import {
+  type EmbeddingPart,
   type Histograms,
   type HParams,
   type Images,
@@ -70,13 +71,29 @@ const LIVE: LivePart = {
 };
 
 export class HttpSource implements Source {
-  readonly live = LIVE;
-  readonly embedding = embeddingPart({ address, answered, ours: OURS });
+  readonly #embedding = embeddingPart({ address, answered, ours: OURS });
   readonly #known = new MergedIndex();
+  readonly #hidden: () => boolean;
+  #isReadOnly = false;
+
+  /** `hidden` says whether nobody sees the page; whoever knows better than the document dispatches its "visibilitychange". */
+  constructor(hidden: () => boolean = () => document.hidden) {
+    this.#hidden = hidden;
+  }
+
+  /** Not where the server only shows; the index tells. */
+  get live(): LivePart | undefined {
+    return this.#isReadOnly ? undefined : LIVE;
+  }
+
+  get embedding(): EmbeddingPart | undefined {
+    return this.#isReadOnly ? undefined : this.#embedding;
+  }
 
   async index(signal?: AbortSignal): Promise<Index> {
     const { since } = this.#known;
     const changes = (await (await get(address("index", { since }), signal)).json()) as Changes;
+    this.#isReadOnly = changes.read_only === true;
     return this.#known.take(changes, since);
   }
 
@@ -104,7 +121,7 @@ export class HttpSource implements Source {
     };
     const seen = (): void => {
       clearTimeout(timer);
-      if (document.hidden) timer = window.setTimeout(close, HIDDEN_MS);
+      if (this.#hidden()) timer = window.setTimeout(close, HIDDEN_MS);
       else if (!events || events.readyState === EventSource.CLOSED) open();
     };
     document.addEventListener("visibilitychange", seen);

@@ -5,6 +5,7 @@ import { histogramsOf, imagesOf, scalarsOf } from "./answers";
 import type { Blocks } from "./blocks";
 import { parseSafetensors } from "./safetensors";
 import {
+  type Address,
   type Histograms,
   type HParams,
   type Images,
@@ -18,12 +19,18 @@ import {
   SourceError,
   type Tensor,
   type Tensors,
+  type TensorsKind,
 } from "./source";
 
-const FORMAT = 1;
+const FORMAT = 2;
 const SERIES_WIDTH = 8;
 /** So many blocks of numbers, of about a megabyte at most, stay unpacked. */
 const KEPT = 48;
+const MESH_WIDTH = 4;
+/** Of a text so many bytes are shown, as from a server. */
+const MOST_TEXT = 1 << 20;
+/** What could not be packed has this number. */
+const MISSING = -1;
 
 /** Rows a block, bytes a number, and the blocks. */
 type ArrayBlocks = readonly [rows: number, width: number, blocks: readonly number[]];
@@ -37,7 +44,12 @@ interface RecordBlocks {
 interface RunBlocks {
   readonly records: Readonly<Record<string, RecordBlocks>>;
   readonly series: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly images: Readonly<Record<string, readonly number[]>>;
+  readonly media: {
+    readonly [K in "image" | "audio" | "text"]?: Readonly<Record<string, readonly number[]>>;
+  } & { readonly mesh?: Readonly<Record<string, readonly (readonly number[])[]>> };
+  readonly hparams?: number;
+  readonly layout?: number;
+  readonly graphs?: readonly number[];
 }
 
 interface Manifest {
@@ -54,6 +66,7 @@ export class InlineSource implements Source {
   #manifest: Manifest | undefined;
   readonly #recent = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
   readonly #sheets = new Map<string, Sheet>();
+  readonly #texts = new Map<string, Promise<string>>();
 
   /** `manifest`: the block that says what the others are. */
   constructor(
@@ -95,48 +108,79 @@ export class InlineSource implements Source {
     return imagesOf(from(await this.#series("image", run, tag, signal), start));
   }
 
-  imageUrl(run: string, tag: string, index: number): string {
-    const block = own(own(this.#manifest?.runs, run)?.images, tag)?.[index];
+  imageUrl(run: string, tag: string, index: number): Address {
+    const block = this.#medium(run, "image", tag, index);
     return block === undefined ? hatched(1, 1) : this.blocks.url(block);
   }
 
-  /** Of what follows there is nothing in a file. */
-  series(run: string, kind: string, tag: string): Promise<Tensors> {
-    return notHere(`${kind} ${tag} of run ${run}`);
+  async series(
+    run: string,
+    kind: TensorsKind,
+    tag: string,
+    start: number,
+    signal?: AbortSignal,
+  ): Promise<Tensors> {
+    if (kind !== "moments" || own((await this.#run(run)).series.moments, tag) !== undefined)
+      return from(await this.#series(kind, run, tag, signal), start);
+    const { step, wall_time, stats, special } = await this.#series("histogram", run, tag, signal);
+    return from({ step, wall_time, stats, special }, start);
   }
 
-  text(run: string, tag: string): Promise<LoggedText> {
-    return notHere(`the text ${tag} of run ${run}`);
+  async text(run: string, tag: string, index: number, signal?: AbortSignal): Promise<LoggedText> {
+    const bytes = await this.#whole(run, tag, index);
+    signal?.throwIfAborted();
+    // As a stream: a letter that the cut has halved is left out.
+    const text = new TextDecoder().decode(bytes.subarray(0, MOST_TEXT), { stream: bytes.length > MOST_TEXT });
+    return { text, bytes: bytes.length };
   }
 
-  textUrl(): string {
-    return "data:,";
+  textUrl(run: string, tag: string, index: number): Address {
+    const place = key(run, tag, String(index));
+    const known = this.#texts.get(place);
+    if (known) return known;
+    const url = this.#whole(run, tag, index).then((bytes) =>
+      URL.createObjectURL(new Blob([bytes], { type: "text/plain;charset=utf-8" })),
+    );
+    this.#texts.set(place, url);
+    url.catch(() => this.#texts.delete(place));
+    return url;
   }
 
-  audioUrl(): string {
-    return "data:audio/wav,";
+  audioUrl(run: string, tag: string, index: number): Address {
+    const block = this.#medium(run, "audio", tag, index);
+    return block === undefined ? missing(`sound ${index} of ${tag}`, run) : this.blocks.url(block);
   }
 
-  mesh(run: string, tag: string): Promise<Tensors> {
-    return notHere(`the mesh ${tag} of run ${run}`);
+  async mesh(run: string, tag: string, index: number, item: number, signal?: AbortSignal): Promise<Tensors> {
+    const block = own((await this.#run(run)).media.mesh, tag)?.[index]?.[item];
+    if (block === undefined || block === MISSING) return missing(`mesh ${index} of ${tag}`, run);
+    const bytes = await this.#bytes(block, MESH_WIDTH);
+    signal?.throwIfAborted();
+    return parseSafetensors(bytes.buffer);
   }
 
-  hparams(): Promise<HParams> {
-    return notHere("hyper-parameters");
+  async hparams(signal?: AbortSignal): Promise<HParams> {
+    const { index, runs } = await this.#open();
+    const blocks = index.runs.flatMap(({ name }) => own(runs, name)?.hparams ?? []);
+    return {
+      runs: await Promise.all(blocks.map((block) => this.#json<HParams["runs"][number]>(block, signal))),
+    };
   }
 
-  layout(run: string): Promise<Layout> {
-    return notHere(`the layout of run ${run}`);
+  async layout(run: string, signal?: AbortSignal): Promise<Layout> {
+    const { layout } = await this.#run(run);
+    return layout === undefined ? { categories: [] } : this.#json<Layout>(layout, signal);
   }
 
-  graph(run: string): Promise<GraphAnswer> {
-    return notHere(`the graph of run ${run}`);
+  async graph(run: string, index: number, signal?: AbortSignal): Promise<GraphAnswer> {
+    const block = (await this.#run(run)).graphs?.[index];
+    return block === undefined || block === MISSING
+      ? missing(`graph ${index}`, run)
+      : this.#json<GraphAnswer>(block, signal);
   }
 
   async record(run: string, id: string, signal?: AbortSignal): Promise<RecordMeta> {
-    const bytes = await this.#bytes((await this.#record(run, id)).record, 1);
-    signal?.throwIfAborted();
-    const record = JSON.parse(new TextDecoder().decode(bytes)) as RecordMeta;
+    const record = await this.#json<RecordMeta>((await this.#record(run, id)).record, signal);
     for (const sheet of Object.values(record.pictures))
       for (const file of sheet.files) this.#sheets.set(key(run, id, file), sheet);
     return record;
@@ -161,7 +205,7 @@ export class InlineSource implements Source {
   }
 
   /** The address of a sheet; of one that was left out a hatched sheet in its place. */
-  pictureUrl(run: string, id: string, file: string): string {
+  pictureUrl(run: string, id: string, file: string): Address {
     const block = own(own(own(this.#manifest?.runs, run)?.records, id)?.pictures, file);
     if (block !== undefined) return this.blocks.url(block);
     const sheet = this.#sheets.get(key(run, id, file));
@@ -172,21 +216,45 @@ export class InlineSource implements Source {
 
   async #open(): Promise<Manifest> {
     if (!this.#manifest) {
-      const manifest = JSON.parse(new TextDecoder().decode(await this.#bytes(this.manifest, 1))) as Manifest;
+      const manifest = await this.#json<Manifest>(this.manifest);
       if (manifest.format !== FORMAT) throw new SourceError(`this page is of the format ${manifest.format}`);
       this.#manifest = manifest;
     }
     return this.#manifest;
   }
 
+  async #run(name: string): Promise<RunBlocks> {
+    const run = own((await this.#open()).runs, name);
+    if (!run) throw new SourceError(`no run ${name} in this file`);
+    return run;
+  }
+
+  /** The block of a picture, sound or text; undefined where it is not there. */
+  #medium(run: string, kind: "image" | "audio" | "text", tag: string, index: number): number | undefined {
+    const block = own(own(this.#manifest?.runs, run)?.media[kind], tag)?.[index];
+    return block === MISSING ? undefined : block;
+  }
+
+  async #whole(run: string, tag: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+    await this.#open();
+    const block = this.#medium(run, "text", tag, index);
+    return block === undefined ? missing(`text ${index} of ${tag}`, run) : this.#bytes(block, 1);
+  }
+
+  async #json<T>(block: number, signal?: AbortSignal): Promise<T> {
+    const bytes = await this.#bytes(block, 1);
+    signal?.throwIfAborted();
+    return JSON.parse(new TextDecoder().decode(bytes)) as T;
+  }
+
   async #record(run: string, id: string): Promise<RecordBlocks> {
-    const record = own(own((await this.#open()).runs, run)?.records, id);
+    const record = own((await this.#run(run)).records, id);
     if (!record) throw new SourceError(`no record ${id} of run ${run} in this file`);
     return record;
   }
 
   async #series(kind: string, run: string, tag: string, signal?: AbortSignal): Promise<Tensors> {
-    const block = own(own(own((await this.#open()).runs, run)?.series, kind), tag);
+    const block = own(own((await this.#run(run)).series, kind), tag);
     if (block === undefined) throw new SourceError(`no ${kind} ${tag} of run ${run} in this file`);
     const bytes = await this.#bytes(block, SERIES_WIDTH);
     signal?.throwIfAborted();
@@ -259,8 +327,8 @@ function joined(pieces: readonly Tensor[]): Tensor {
   return { shape: [rows, ...pieces[0].shape.slice(1)], data: all };
 }
 
-const notHere = (what: string): Promise<never> =>
-  Promise.reject(new SourceError(`${what} is not in this file; open the run with: convscope view`));
+const missing = (what: string, run: string): Promise<never> =>
+  Promise.reject(new SourceError(`${what} of run ${run} is not in this file: it could not be read`));
 
 /** A picture of stripes: there is something, but not here. */
 function hatched(width: number, height: number): string {

@@ -89,6 +89,8 @@ export interface ExportInfo {
   readonly wall_time: number | null;
   /** Whether some channels were left out. */
   readonly limited: boolean;
+  /** Whether it is not one file but a site. */
+  readonly site?: boolean;
 }
 
 export interface Index {
@@ -98,6 +100,8 @@ export interface Index {
   /** What is waited for, as a sentence: the directory may not be there yet. */
   readonly waiting?: string;
   readonly live?: LiveInfo | null;
+  /** Whether the host only shows: nothing can be sent to it. */
+  readonly read_only?: boolean;
   /** There where the page is a file of its own. */
   readonly exported?: ExportInfo;
 }
@@ -319,9 +323,9 @@ export interface EmbeddingPart {
 
 export interface Source {
   /** There where the host may have a network; the index says whether it has. */
-  readonly live?: LivePart;
+  readonly live?: LivePart | undefined;
   /** There where the host computes with the vectors of an embedding. */
-  readonly embedding?: EmbeddingPart;
+  readonly embedding?: EmbeddingPart | undefined;
   index(signal?: AbortSignal): Promise<Index>;
   /** Call back at every change of the logdir and when the connection comes or goes; returns the way to stop. */
   watch(changed: (version: number) => void, connected: (yes: boolean) => void): () => void;

@@ -11,7 +11,7 @@ import { choiceOf } from "../lib/route";
 import { shownSeries } from "../lib/runs";
 import { StepBar, stepOf } from "../lib/stepbar";
 import { stepKey } from "../lib/stepkeys";
-import type { Source } from "../source/source";
+import type { Address, Source } from "../source/source";
 import { TextCard, type TextCardHost, type TextChoice } from "./panels/textcard";
 import { TextStore } from "./panels/textstore";
 import type { Mount, View, ViewState } from "./view";

@@ -7,6 +7,7 @@ import { fitTile } from "../../lib/sheet";
 import { type ChannelFacts, labelCounts, type Measure, measured } from "../../lib/topk";
 import type { Rule, TopKData } from "../../lib/topkdata";
 import { MEASURE_TITLES, measureText } from "../../lib/topkpage";
+import type { Address } from "../../source/source";
 import type { Place, Tiles } from "./channeltile";
 
 export type Shown = "both" | "best" | "patches" | "projections";
@@ -84,7 +85,7 @@ export class ChannelCards {
 
   /** Load the sheets of these channels, so that cards built afterwards are drawn at once. */
   async preload(data: TopKData, channels: readonly number[], style: CardStyle): Promise<void> {
-    const urls = new Set<string>();
+    const urls = new Set<Address>();
     for (const name of sheetsOf(style))
       for (const channel of data.record.pictures[name] ? channels : [])
         if (channel < data.channels) urls.add(this.tiles.url(data, name, channel));

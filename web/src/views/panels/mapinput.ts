@@ -3,7 +3,7 @@ import { context2d, h, put } from "../../lib/dom";
 import { type Box, clipBox } from "../../lib/maps";
 import type { MapsData } from "../../lib/mapsdata";
 import { drawTile, type PictureCache, tileOf } from "../../lib/sheet";
-import type { Source } from "../../source/source";
+import type { Address, Source } from "../../source/source";
 
 /** A map to be laid over the picture. */
 export interface Overlay {
@@ -22,7 +22,7 @@ export class MapInput {
   readonly #note = h("p", { class: "map-missing muted" });
   readonly el = h("div", { class: "map-input" }, this.#picture, this.#over, this.#field, this.#note);
   #size: readonly number[] = [1, 1];
-  #shown = "";
+  #shown: Address = "";
 
   constructor(
     private readonly source: Source,

@@ -206,8 +206,10 @@ export class PictureCard {
   #prefetch(images: Images, index: number, signal: AbortSignal): void {
     if (index < 0 || index >= images.step.length) return;
     const url = this.host.source.imageUrl(this.#run, this.#tag, index);
-    if (typeof url !== "string") url.catch(() => undefined); // it is on its way; who needs it asks again and is told
-    else if (!/^(blob|data):/.test(url)) this.host.pool.prefetch(`${url} ${images.wallTime[index]}`, url, signal);
+    if (typeof url !== "string")
+      url.catch(() => undefined); // it is on its way; who needs it asks again and is told
+    else if (!/^(blob|data):/.test(url))
+      this.host.pool.prefetch(`${url} ${images.wallTime[index]}`, url, signal);
   }
 
   /** As large as its place allows, in whole device pixels. */

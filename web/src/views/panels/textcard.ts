@@ -7,7 +7,7 @@ import { dot, messageOf } from "../../lib/frame";
 import { formatted, MOST_FORMATTED } from "../../lib/markdown";
 import type { Marks } from "../../lib/marks";
 import { offStep } from "../../lib/stepbar";
-import type { LoggedText } from "../../source/source";
+import type { Address, LoggedText } from "../../source/source";
 import { clock } from "./picturemath";
 import type { TextEntry, TextStore } from "./textstore";
 
@@ -112,11 +112,14 @@ export class TextCard implements LazyCard {
   #cut(entry: TextEntry, text: string, bytes: number): HTMLElement | null {
     const here = new Blob([text]).size;
     if (bytes <= here) return null;
-    const link = h(
-      "a",
-      { href: this.host.wholeUrl(this.run, this.tag, entry.index), download: `${this.tag}.md` },
-      "download the whole text",
-    );
+    const asked = this.host.wholeUrl(this.run, this.tag, entry.index);
+    const href = typeof asked === "string" ? asked : null;
+    const link = h("a", { href, download: `${this.tag}.md` }, "download the whole text");
+    if (typeof asked !== "string")
+      asked.then(
+        (url) => link.setAttribute("href", url),
+        (error: unknown) => put(link, messageOf(error)),
+      );
     return h("span", {}, `The first ${megabytes(here)} of ${megabytes(bytes)} are shown; `, link, ".");
   }
 

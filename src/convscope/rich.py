@@ -1,0 +1,19 @@
+"""How results show themselves in a notebook: a small still picture and what is known, made above, called by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+
+class Rich:
+    """Gives a result its look in a notebook. It adds no state, and loads nothing until a notebook asks."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        """Return the result as HTML; ``None`` where that cannot be, and the text stays."""
+        try:
+            html: str = import_module("convscope.notebook.html").html_of(self)
+        except Exception:  # noqa: BLE001 - a look that fails must not take the result from who has computed it
+            return None
+        return html
