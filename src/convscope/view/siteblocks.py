@@ -6,7 +6,7 @@ A script works from any static host and from the disk, where a page may not fetc
 
 from __future__ import annotations
 
-import base64
+import binascii
 import gzip
 import hashlib
 import json
@@ -43,8 +43,11 @@ def data_path(name: str) -> str:
 
 def script(name: str, blocks: list[tuple[str, bytes]]) -> bytes:
     """Return what is in a file of blocks."""
-    parts = [f'[{json.dumps(kind)},"{base64.b64encode(data).decode("ascii")}"]' for kind, data in blocks]
-    return f'convscopeData("{name}",[{",".join(parts)}])\n'.encode()
+    parts: list[bytes] = [b'convscopeData("', name.encode(), b'",[']
+    for at, (kind, data) in enumerate(blocks):
+        head = f'{"," if at else ""}[{json.dumps(kind)},"'
+        parts += (head.encode(), binascii.b2a_base64(data, newline=False), b'"]')
+    return b"".join([*parts, b"])\n"])
 
 
 def name_of(blocks: list[tuple[str, bytes]]) -> str:

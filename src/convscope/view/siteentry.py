@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from safetensors.numpy import load
 
+from convscope.errors import FormatError, NotFoundError
 from convscope.view.blocks import Owner
 from convscope.view.html import FORMAT
 from convscope.view.packing import Packer
@@ -60,13 +61,17 @@ class EntryWriter:
 
     def write(self) -> dict[str, Any]:
         """Write data and pages; return what the ledger says of them."""
-        with ThreadPoolExecutor(1, "convscope-previews") as beside:
-            previews = _Previews(self._folder, self._entry)
-            cutting: Future[None] = beside.submit(previews.cut)
-            data = self._data()
-            cutting.result()
-        self._networks = [self._left(network, previews.failed) for network in self._entry.networks]
-        cards = [self._pages(network) for network in self._networks]
+        previews = _Previews(self._folder, self._entry)
+        with ThreadPoolExecutor(1, "convscope-data") as beside:
+            packing: Future[dict[str, Any]] = beside.submit(self._data)
+            previews.cut()
+            made = self._left(previews.failed)
+            cards = self._try_pages(made)
+            data = packing.result()
+        self._networks = self._left(previews.failed)
+        if cards is None or _shown(made) != _shown(self._networks):  # some of the data could not be read
+            cards = [self._pages(network) for network in self._networks]
+        self._tell(previews.failed)
         return {
             **data,
             "folders": {
@@ -106,16 +111,33 @@ class EntryWriter:
             "data": sorted({name, *(name for name, _ in places)}),
         }
 
-    def _left(self, network: Network, failed: Mapping[str, str]) -> Network:
-        """Return a network without layers that could not be read, and of those the pictures could not."""
-        here = {part.id for part in network.run.parts}
-        layers = [layer for layer in network.layers if layer.part.id in here]
-        for layer in layers:
-            if said := failed.get(f"{network.folder}/{layer.folder}"):
-                self._entry.selected.problems.append(f"{network.name}: no previews of {layer.tag}: {said}")
-        return replace(
-            network,
-            layers=[replace(one, previewed=f"{network.folder}/{one.folder}" not in failed) for one in layers],
+    def _left(self, failed: Mapping[str, str]) -> list[Network]:
+        """Return the networks without layers that could not be read; some of these have no previews."""
+        left = []
+        for network in self._entry.networks:
+            here = {part.id for part in network.run.parts}
+            layers = [
+                replace(layer, previewed=f"{network.folder}/{layer.folder}" not in failed)
+                for layer in network.layers
+                if layer.part.id in here
+            ]
+            left.append(replace(network, layers=layers))
+        return left
+
+    def _try_pages(self, networks: Sequence[Network]) -> list[list[Any]] | None:
+        """Write the pages of all runs while their data are still packed; nothing is returned if these are damaged."""
+        try:
+            return [self._pages(network) for network in networks]
+        except (NotFoundError, FormatError):
+            return None
+
+    def _tell(self, failed: Mapping[str, str]) -> None:
+        """Put down which layers have no previews, and why."""
+        self._entry.selected.problems.extend(
+            f"{network.name}: no previews of {layer.tag}: {failed[place]}"
+            for network in self._networks
+            for layer in network.layers
+            if (place := f"{network.folder}/{layer.folder}") in failed
         )
 
     def _pages(self, network: Network) -> list[Any]:
@@ -158,6 +180,10 @@ class EntryWriter:
             return None
         self._folder.write(f"{place}/preview.jpg", made.data)
         return Picture("preview.jpg", made.size, text)
+
+
+def _shown(networks: Sequence[Network]) -> list[list[tuple[str, bool]]]:
+    return [[(layer.part.id, layer.previewed) for layer in network.layers] for network in networks]
 
 
 class _Previews:
