@@ -32,7 +32,7 @@ def site_pictures(browser: Browser, runs: Path, folder: Path) -> None:
     """Export the demo's runs as a site and take its front page, and the page of a channel as it is without scripts."""
     with tempfile.TemporaryDirectory() as place:
         site = Path(place) / "site"
-        cs.export({"AlexNet": runs / "alexnet", "MNIST network": runs / "mnist" / "training"}, site)
+        cs.export({"AlexNet": runs / "alexnet", "MNIST network": runs / "mnist" / "channels"}, site)
         channel = next((site / "AlexNet").glob("features.6*")) / "5.html"
         for theme in ("light", "dark"):
             page = browser.new_page(viewport=SIZE, color_scheme=theme, reduced_motion="reduce")

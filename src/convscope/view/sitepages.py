@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from convscope.summary import KINDS
 from convscope.view.pages import Card, Page, Picture, app_address, card_list, facts, links, table
 from convscope.view.parts import Part
 from convscope.view.previewer import preview_size
@@ -105,8 +106,9 @@ class Network:
             )
             parts = [plural(len(self.layers), "layer"), plural(self.channels, "channel"), of]
             return ", ".join(filter(None, parts))
-        kinds = Counter(part.kind for part in self.run.parts) + Counter(kind for kind, _, _ in self.run.series)
-        return ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.items())
+        kinds = [*(part.kind for part in self.run.parts), *(kind for kind, _, _ in self.run.series)]
+        pages = Counter(KINDS[kind].view for kind in kinds if kind in KINDS)
+        return ", ".join(f"{page} ({count:,})" for page, count in pages.items())
 
     def pages(self) -> dict[str, Any]:
         """Return which pages there are, as the ledger has it."""
