@@ -49,7 +49,8 @@ def export(
     check_target(output, force=force)
     if len(runs) > 1:
         raise InputError("one file holds the runs of one directory; name a folder for a site of several")
-    page, report = compose(LogdirSource(Logdir(runs[0])), choice, max_mb, quality)
+    with err.status("packing; many lossy pictures may take half a minute to fit"):
+        page, report = compose(LogdirSource(Logdir(runs[0])), choice, max_mb, quality)
     for problem in report.problems:
         err.print(plain(problem), style="yellow", soft_wrap=True)
     out.print(plain(f"{output} gets {report.sentence()}"), soft_wrap=True)
@@ -67,7 +68,8 @@ def _export_site(
     out.print(plain(f"{output} gets {plan.sentence()}"), soft_wrap=True)
     for warning in plan.warnings():
         err.print(plain(warning), style="yellow", soft_wrap=True)
-    report = write_site(plan)
+    with err.status("writing"):
+        report = write_site(plan)
     for problem in report.problems:
         err.print(plain(problem), style="yellow", soft_wrap=True)
     out.print(plain(f"it has {report.sentence()}"), soft_wrap=True)
