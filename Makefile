@@ -37,7 +37,7 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
-	.venv/bin/pytest -n 3 --durations=25 --dist loadfile $(ARGS)
+	.venv/bin/pytest -n 3 --durations=25 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-jupyter: .venv/ready  ## the widgets in a real JupyterLab, which it installs
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'jupyterlab>=4.4,<5'

@@ -31,7 +31,7 @@ if ! [ -x .venv/bin/pip ]; then
 fi
 
 echo "installing convscope and its tools into .venv (the first time takes a few minutes)"
-.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 # building the front end, which is done where it is stale, has put its tools there already
 [ web/node_modules/.package-lock.json -nt web/package-lock.json ] ||
   .venv/bin/python scripts/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null

@@ -138,7 +138,7 @@ class LogdirSource:
 
     def version(self) -> int:
         """Return a number that grows whenever the directory does; looks every 0.4 seconds, at URLs every 10."""
-        if self._lock.acquire(blocking=False):  # one looks, the others are told what is known
+        if self._lock.acquire(blocking=self._looked < 0):  # one looks, the others are told what is known, if any is
             try:
                 self._look()
             finally:
