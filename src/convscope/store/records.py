@@ -69,6 +69,11 @@ class Record:
         plans = self.description["pictures"]
         self.pictures = {name: sheets.check_layout(name, plan) for name, plan in plans.items()}
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its files have not been removed, nor made a link to elsewhere."""
+        return not self._folder.is_symlink() and (self._folder / _META).exists()
+
     def __repr__(self) -> str:
         return f"Record({self.id!r}, tag={self.tag!r}, step={self.step})"
 

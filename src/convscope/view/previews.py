@@ -85,7 +85,8 @@ def _write_made(sheet: Sheet) -> bool:
         return False
     for data, file in made:
         try:
-            file.write_bytes(data)
+            with open(file, "wb", buffering=0) as opened:  # noqa: PTH123 - thousands of times
+                opened.write(data)
         except OSError as error:
             raise StorageError(f"cannot write a preview ({error})") from error
     return True

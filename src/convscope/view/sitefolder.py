@@ -156,7 +156,8 @@ class SiteFolder:
         try:
             known = _size(target := self.target(place))
             if known is None:
-                Path(target).write_bytes(data)
+                with open(target, "wb") as file:  # noqa: PTH123 - thousands of times
+                    file.write(data)
             elif known != len(data):
                 self._replace(target, data)
         except OSError as error:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -37,6 +38,7 @@ POLL_SECONDS: Final = 0.4
 READ_SECONDS: Final = 0.25
 """So long a look at a directory opens runs that are new; then there is something to show before all are read."""
 POLL_SECONDS_AT_URLS: Final = 10.0
+KEPT_RECORDS: Final = 16
 PICTURE_TYPES: Final = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
 
@@ -129,6 +131,7 @@ class LogdirSource:
         self._is_there = self._logdir is not None
         self._listing = Listing()
         self._hparams: dict[str, tuple[object, dict[str, Any] | None]] = {}
+        self._records: dict[tuple[int, object, str], Record] = {}
 
     @property
     def waiting(self) -> str:
@@ -240,7 +243,19 @@ class LogdirSource:
     def find(self, run: str, record: str) -> Record | MemoryRecord:
         """Return a record of a run, or what was logged for TensorBoard's projector as one."""
         found = self._run(run)
-        return self._projected.find(found, record) or found.record(record)
+        return self._projected.find(found, record) or self._opened(found, record)
+
+    def _opened(self, run: Run, name: str) -> Record:
+        """Return a record; one that was opened just now is not opened again, as long as the run has not grown."""
+        key = (id(run), run.revision, name)
+        record = self._records.pop(key, None)
+        if record is None or not record.is_there:
+            record = run.record(name)
+        self._records[key] = record
+        if len(self._records) > KEPT_RECORDS:
+            with suppress(KeyError, RuntimeError, StopIteration):  # another thread was quicker
+                del self._records[next(iter(self._records))]
+        return record
 
     def writable(self, run: str) -> Run:
         """Return a run that may be written to.
