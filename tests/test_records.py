@@ -13,6 +13,7 @@ from convscope.errors import FormatError, InputError, NotFoundError, StorageErro
 from convscope.recording import SummaryWriter
 from convscope.store import Run, records, sheets
 from convscope.summary import Summary
+from convscope.view.source import LogdirSource
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -272,3 +273,20 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
     other["meta.json"] = other["meta.json"].replace(names[1].encode(), names[0].encode())
     assert one == other
     assert len(one) > 2
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_host_that_keeps_a_record_open_sees_that_it_has_gone(tmp_path: Path, *, link: bool) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        identity = writer.add(topk(noise(2, 2, 40, 40, 3)))
+    source = LogdirSource(tmp_path / "run")
+    source.read()
+    (name,) = (run["name"] for run in source.index()["runs"])
+    kept = source.find(name, identity)
+    assert source.find(name, identity) is kept
+    folder = tmp_path / "run" / records.DIRECTORY / identity
+    folder.rename(tmp_path / "elsewhere")
+    if link:
+        folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotFoundError):
+        source.find(name, identity)
