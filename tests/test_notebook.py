@@ -282,6 +282,7 @@ def test_an_open_page_is_told_of_what_is_new_and_a_closed_one_is_not(
 ) -> None:
     monkeypatch.setattr(widget_module, "WATCH_SECONDS", 0.01)
     monkeypatch.setattr("convscope.view.source.POLL_SECONDS", 0.0)
+    before = set(threading.enumerate())  # widgets of other tests, whose pages were closed
     made = make_widget(LogdirSource(tmp_path))
     told: list[int] = []
     news = threading.Semaphore(0)
@@ -298,7 +299,7 @@ def test_an_open_page_is_told_of_what_is_new_and_a_closed_one_is_not(
         writer.add_scalar("loss", 1, 0)
     assert news.acquire(timeout=30)
     assert sorted(set(told)) == told
-    (watcher,) = [thread for thread in threading.enumerate() if thread.name == "convscope-notebook"]
+    (watcher,) = [thread for thread in {*threading.enumerate()} - before if thread.name == "convscope-notebook"]
     made.hear({"watch": False, "view": "one"})
     assert watcher.is_alive()
     made.hear({"watch": False, "view": "two"})
