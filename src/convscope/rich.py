@@ -14,6 +14,9 @@ class Rich:
         """Return the result as HTML; ``None`` where that cannot be, and the text stays."""
         try:
             html: str = import_module("convscope.notebook.html").html_of(self)
-        except Exception:  # noqa: BLE001 - a look that fails must not take the result from who has computed it
+        except Exception:  # a look that fails must not take the result from who has computed it
+            import logging
+
+            logging.getLogger(__name__).debug("no look for %s", type(self).__name__, exc_info=True)
             return None
         return html
