@@ -1,3 +1,4 @@
+import { Vector3 } from "three";
 import { describe, expect, it, vi } from "vitest";
 import { Orbit } from "../src/gl/orbit";
 
@@ -34,5 +35,24 @@ describe("the camera of a flat scene", () => {
     const after = under(orbit, 70, 50);
     expect(after[0]).toBeCloseTo(before[0], 6);
     expect(after[1]).toBeCloseTo(before[1], 6);
+  });
+
+  it("says where a flight leads, and comes to stand exactly there", () => {
+    const { orbit } = flat();
+    const frames: ((now: number) => void)[] = [];
+    vi.stubGlobal("matchMedia", () => ({ matches: false }));
+    vi.stubGlobal("requestAnimationFrame", (step: (now: number) => void) => frames.push(step));
+    orbit.stand = { yaw: 0, pitch: 0, distance: 0.3, target: [0.1, 0.7, 0] };
+    const stand = orbit.fly(new Vector3(0.3, -0.2, 0), 1.1);
+    expect(stand).toBe("1.1_0.3_-0.2");
+    frames.shift()?.(performance.now() + 1);
+    expect(orbit.view()).not.toBe(stand); // on its way
+    frames.shift()?.(performance.now() + 60_000);
+    expect(frames).toHaveLength(0);
+    expect(orbit.stand).toEqual({ yaw: 0, pitch: 0, distance: 1.1, target: [0.3, -0.2, 0] });
+    orbit.reset();
+    frames.shift()?.(performance.now() + 60_000);
+    expect(orbit.atHome).toBe(true);
+    vi.unstubAllGlobals();
   });
 });

@@ -87,8 +87,8 @@ export class Orbit {
   }
 
   /** The same as short text for an address: angles in hundredths of a radian, then distance and target. */
-  view(): string {
-    const { target, distance, yaw, pitch } = this.#pose;
+  view(pose = this.#pose): string {
+    const { target, distance, yaw, pitch } = pose;
     const turn = [yaw, pitch].map((angle) => Math.round(angle * 100));
     const place = [distance, target.x, target.y, target.z].map((length) => Number(length.toPrecision(4)));
     return [...(this.flat ? [] : turn), ...(this.flat ? place.slice(0, 3) : place)].join("_");
@@ -136,12 +136,16 @@ export class Orbit {
     this.#place();
   }
 
-  /** Move the camera to look at `target` from `distance`. */
-  fly(target: Vector3, distance: number, yaw = this.#pose.yaw, pitch = this.#pose.pitch): void {
+  /** Move the camera to look at `target` from `distance`; returns where it comes to stand, as `view` says it. */
+  fly(target: Vector3, distance: number, yaw = this.#pose.yaw, pitch = this.#pose.pitch): string {
     cancelAnimationFrame(this.#frame);
     const from = this.#pose;
     const to: Pose = { target: target.clone(), distance, yaw, pitch };
-    if (reducedMotion()) return this.#set(to, false);
+    const stand = this.view(to);
+    if (reducedMotion()) {
+      this.#set(to, false);
+      return stand;
+    }
     const start = performance.now();
     const step = (now: number): void => {
       const time = Math.min(1, (now - start) / FLY_MS);
@@ -153,10 +157,11 @@ export class Orbit {
         yaw: blend(from.yaw, to.yaw),
         pitch: blend(from.pitch, to.pitch),
       };
-      this.#set(pose, time < 1);
+      this.#set(time < 1 ? pose : to, time < 1);
       if (time < 1) this.#frame = requestAnimationFrame(step);
     };
     this.#frame = requestAnimationFrame(step);
+    return stand;
   }
 
   destroy(): void {

@@ -201,9 +201,8 @@ export class PointsScene {
     return [at.x, at.y];
   }
 
-  /** Look at these points. */
-  focus(indices: ArrayLike<number>): void {
-    if (!indices.length) return;
+  /** Look at these points, at least one; returns where the camera comes to stand, as its view says it. */
+  focus(indices: ArrayLike<number>): string {
     const p = this.#positions;
     const centre = new Vector3();
     for (let k = 0; k < indices.length; k++) {
@@ -219,7 +218,7 @@ export class PointsScene {
       radii[k] = Math.hypot(p[at] - centre.x, p[at + 1] - centre.y, p[at + 2] - centre.z);
     }
     const radius = radii.sort()[Math.floor(0.92 * (radii.length - 1))];
-    this.orbit.fly(centre, Math.max(0.55, Math.min(3.3, 3.4 * radius + 0.3)));
+    return this.orbit.fly(centre, Math.max(0.55, Math.min(3.3, 3.4 * radius + 0.3)));
   }
 
   /** What is seen as a PNG, `width` pixels wide (as on the page if not given). */

@@ -240,8 +240,9 @@ export class PointMap {
   focus(points: ArrayLike<number>, led = false): void {
     this.#led = led;
     if (led) this.#toAll = !points.length;
-    if (points.length) this.#scene?.focus(points);
-    else this.#scene?.orbit.reset();
+    if (!points.length) return this.#scene?.orbit.reset();
+    const stand = this.#scene?.focus(points) ?? "";
+    if (led) this.#home = stand; // known before the camera is there: another one may be asked for on the way
   }
 
   /** The camera as text; "" where it stands as at the beginning. */
@@ -294,8 +295,7 @@ export class PointMap {
       const { view } = this;
       if (!this.#placed || view === this.#view || this.#scene?.orbit.dragging) return;
       this.#view = view;
-      if (this.#led) this.#home = view;
-      else {
+      if (!this.#led) {
         const isLed = this.#toAll ? this.#scene?.orbit.atHome : view === this.#home;
         this.on.onCamera?.(isLed ? "" : view);
       }
