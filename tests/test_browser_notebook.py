@@ -219,6 +219,20 @@ def test_a_widget_that_is_removed_leaves_nothing_behind(notebook: Notebook, tmp_
     assert notebook.page.locator(".convscope").count() == 0
 
 
+def test_a_page_says_that_it_is_there_and_that_it_goes(notebook: Notebook, tmp_path: Path) -> None:
+    notebook.page.clock.install()
+    notebook.show(tmp_path)
+    watch = notebook.made["0"]._watch
+    (view,) = watch._views
+    heard = watch._views[view]
+    notebook.page.clock.run_for(31_000)
+    until(notebook.page, lambda: watch._views[view] > heard, "word of the page")
+    notebook.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    until(notebook.page, lambda: not watch._views, "the end of the watch")
+    notebook.page.evaluate("dispatchEvent(new Event('pageshow'))")  # kept by the browser, and shown again
+    until(notebook.page, lambda: view in watch._views, "the page that is back")
+
+
 def test_no_page_in_a_frame_can_reach_the_notebook(notebook: Notebook) -> None:
     frame = notebook.show(np.zeros((2, 3, 4, 4)))
     assert frame.evaluate("origin") == "null"

@@ -307,6 +307,26 @@ def test_an_open_page_is_told_of_what_is_new_and_a_closed_one_is_not(
     assert not watcher.is_alive()
 
 
+def test_a_page_that_is_not_heard_of_any_more_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widget_module, "WATCH_SECONDS", 0.01)
+    before = set(threading.enumerate())
+    made = make_widget(LogdirSource(tmp_path))
+    for view in ("gone", "here"):
+        made.hear({"watch": True, "view": view})
+    (watcher,) = [thread for thread in {*threading.enumerate()} - before if thread.name == "convscope-notebook"]
+    made._watch._views["gone"] -= widget_module.GONE_SECONDS
+    assert made._watch._is_watched()
+    assert set(made._watch._views) == {"here"}
+    made.hear({"watch": True, "view": "here"})
+    assert watcher.is_alive()
+    made._watch._views["here"] -= widget_module.GONE_SECONDS
+    watcher.join(timeout=30)
+    assert not watcher.is_alive()
+    made.hear({"watch": True, "view": "here"})  # it was only asleep
+    assert set(made._watch._views) == {"here"}
+    made.close()
+
+
 def test_a_widget_asks_for_a_possible_height_and_for_anywidget(monkeypatch: pytest.MonkeyPatch) -> None:
     source = MemorySource("r", [volume().to_summary()])
     for height in (10, 100_000, True, 2.5):

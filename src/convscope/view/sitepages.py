@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from convscope.summary import KINDS
-from convscope.view.pages import Card, Page, Picture, app_address, card_list, facts, links, table
+from convscope.view.pages import Card, Page, Picture, app_address, card_list, escape, facts, links, table
 from convscope.view.parts import Part
 from convscope.view.previewer import preview_size
 from convscope.view.selection import SelectedRun
@@ -167,6 +168,7 @@ class LayerPages:
         self.network, self.layer = network, layer
         self._place = f"{network.folder}/{layer.folder}"
         self._labels = [str(name) for name in layer.meta.get("label_names") or ()]
+        self._escaped = [*map(escape, self._labels)]
         self._here = set(layer.channels)
         self._files = {channel: f"{channel}.html" for channel in layer.channels}
         count = layer.part.count
@@ -243,22 +245,26 @@ class LayerPages:
         values = self._arrays.get(name)
         return values[channel] if values else None
 
-    def _class(self, label: Any) -> str:
-        return self._labels[label] if isinstance(label, int) and 0 <= label < len(self._labels) else ""
-
     def _classes(self, channel: int) -> list[str]:
-        counted = Counter(filter(None, map(self._class, self._at("label", channel) or ())))
-        return [name for name, _ in counted.most_common(_CLASSES)]
+        labels = self._labels
+        named = [labels[label] for label in self._at("label", channel) or () if 0 <= label < len(labels)]
+        often = sorted(Counter(filter(None, named)).items(), key=itemgetter(1), reverse=True)
+        return [name for name, _ in often[:_CLASSES]]
 
     def _hits(self, channel: int) -> str:
         images, values = self._at("image", channel), self._at("value", channel)
         if not images or not values:
             return ""
         labels = self._at("label", channel) or [-1] * len(images)
-        names = self.layer.names
+        names, classes = self.layer.names, self._escaped
         rows = [
-            (str(at + 1), names.get(image, f"image {image}"), self._class(label), figure(value))
-            for at, (image, label, value) in enumerate(zip(images, labels, values, strict=False))
+            (
+                str(at),
+                escape(names[image]) if image in names else f"image {image}",
+                classes[label] if 0 <= label < len(classes) else "",
+                figure(value),
+            )
+            for at, (image, label, value) in enumerate(zip(images, labels, values, strict=False), 1)
             if image >= 0
         ]
         return table(("", "Image", "Class", "Activation"), rows) if rows else ""

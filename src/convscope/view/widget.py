@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -23,6 +24,8 @@ from convscope.view.messages import Reply, reply_to, sentence_of
 from convscope.view.source import Source
 
 WATCH_SECONDS: Final = 0.5
+GONE_SECONDS: Final = 150.0
+"""A page that has not been heard of for so long is gone: it is heard of every 30 seconds, a hidden one every 60."""
 LEAST_HEIGHT: Final = 160
 MOST_HEIGHT: Final = 10_000
 _CHUNK: Final = re.compile(r"[\w.-]+\.js")
@@ -186,7 +189,7 @@ class Watch:
     def __init__(self, widget: Any, source: Source) -> None:
         self._widget = weakref.ref(widget)
         self._source = source
-        self._views: set[str] = set()
+        self._views: dict[str, float] = {}  # when each was heard of last
         self._lock = threading.Lock()
         self._ending: threading.Event | None = None
 
@@ -195,7 +198,10 @@ class Watch:
         if isinstance(self._source, MemorySource):  # which never changes
             return
         with self._lock:
-            (self._views.add if on else self._views.discard)(view)
+            if on:
+                self._views[view] = time.monotonic()
+            else:
+                self._views.pop(view, None)
             if self._views and self._ending is None:
                 self._ending = threading.Event()
                 threading.Thread(target=self._run, args=(self._ending,), name="convscope-notebook", daemon=True).start()
@@ -217,9 +223,18 @@ class Watch:
         told = -1
         while not ending.wait(WATCH_SECONDS):
             widget = self._widget()
-            if widget is None:
+            if widget is None or not self._is_watched():
                 return
             version = self._source.version()
             if version != told:
                 told = version
                 widget.send({"version": version})
+
+    def _is_watched(self) -> bool:
+        """Forget the pages that are gone; tell whether there are others."""
+        with self._lock:
+            now = time.monotonic()
+            self._views = {view: heard for view, heard in self._views.items() if now - heard < GONE_SECONDS}
+            if not self._views:
+                self._stop()
+            return bool(self._views)

@@ -37,6 +37,9 @@ const SILENT =
   "The kernel does not answer. It is busy, and what is asked for comes when it is free; or it has ended: run the cell again.";
 const ENDED = "The kernel has ended. Run the cell again.";
 
+/** So often it is said that the page is still there; a tab in the background may be slower by a factor of two. */
+const HERE_MS = 30_000;
+
 /** The styles of a theme come after its name. */
 const STYLED_MS = 800;
 
@@ -166,6 +169,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   let dark = false;
   let hash = String(model.get("start"));
   let ended = false;
+  let watching = false;
   const gone = (): void => {
     ended = true;
     text(note, ENDED);
@@ -187,6 +191,17 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     dark = now;
   };
 
+  const watch = (yes: boolean): void => {
+    watching = yes;
+    kernel.tell({ watch: yes });
+  };
+  const here = (): void => {
+    if (watching && !ended) kernel.tell({ watch: true });
+  };
+  const away = (): void => {
+    if (watching) kernel.tell({ watch: false });
+  };
+
   /** Have a chunk of the program, of this page or of the kernel. */
   const chunk = (name: string, take: (text: unknown, error?: string) => void): void => {
     if (chunks.has(name)) take(chunks.get(name));
@@ -204,7 +219,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     port.onmessage = ({ data }: MessageEvent<{ id?: number; watch?: boolean; hash?: string }>) => {
       const { id, ...question } = data;
       if (data.hash !== undefined) hash = data.hash;
-      else if (data.watch !== undefined) kernel.tell({ watch: data.watch });
+      else if (data.watch !== undefined) watch(data.watch);
       else
         kernel.ask(question, ({ value, error }, bytes) => {
           line.port1.postMessage({ id, value, error, data: bytes }, bytes ? [bytes] : []);
@@ -246,7 +261,14 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   scheme.addEventListener("change", repaint);
   model.on("change:height", resize);
   model.on("comm_live_update", gone);
+  // A page that is closed may have no time to say so: who is not heard of is forgotten.
+  const beat = setInterval(here, HERE_MS);
+  addEventListener("pagehide", away);
+  addEventListener("pageshow", here);
   return () => {
+    clearInterval(beat);
+    removeEventListener("pagehide", away);
+    removeEventListener("pageshow", here);
     kernel.tell({ watch: false });
     kernel.close();
     look.disconnect();
