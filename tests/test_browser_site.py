@@ -102,7 +102,7 @@ def test_from_the_front_page_to_a_channel_and_back(visit: Visit) -> None:
     cards = page.locator(".landing .cards a")
     expect(cards).to_have_count(3)
     expect(cards.nth(0)).to_contain_text("3 layers, 72 channels, 40 images of pets")
-    expect(cards.nth(0).locator("img")).to_have_js_property("naturalWidth", 600)
+    expect(cards.nth(0).locator("img")).to_have_js_property("naturalWidth", 3 * 264)
     expect(cards.nth(2)).to_contain_text(EVIL)
     cards.nth(0).click()
     page.wait_for_url(re.compile(r"index\.html#/network\?run=pets"))

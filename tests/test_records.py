@@ -225,6 +225,12 @@ def test_links_out_of_the_record_are_not_followed(tmp_path: Path) -> None:
     (folder / "patch" / "000.webp").symlink_to(tmp_path / "secret")
     with pytest.raises(NotFoundError, match="not inside"):
         record.picture_bytes("patch/000.webp")
+    (folder / "patch").rename(tmp_path / "patch")
+    (tmp_path / "patch" / "000.webp").unlink()
+    (tmp_path / "patch" / "000.webp").write_bytes(b"secret")
+    (folder / "patch").symlink_to(tmp_path / "patch")
+    with pytest.raises(NotFoundError, match="not inside"):
+        record.picture_bytes("patch/000.webp")
     folder.rename(tmp_path / "moved")
     folder.symlink_to(tmp_path / "moved")
     with pytest.raises(NotFoundError, match="not inside its run"):

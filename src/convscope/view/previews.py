@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from convscope.errors import FormatError, StorageError
 from convscope.view import previewer
+from convscope.view.sitefiles import overwrite
 
 SHEETS_A_PROCESS: Final = 6
 """With fewer sheets it takes longer to start a process than to do without it."""
@@ -37,7 +38,7 @@ class Sheet:
     key: str
     read: Callable[[], bytes]
     plan: Mapping[str, Any]
-    wanted: Sequence[tuple[int, Path]]
+    wanted: Sequence[tuple[int, str]]
     made: Callable[[int], bytes] | None = None
 
 
@@ -67,7 +68,7 @@ def cut_all(sheets: Sequence[Sheet], done: Callable[[Sheet], None], failed: Call
 
     def one(sheet: Sheet) -> None:
         try:
-            cut(sheet.read(), sheet.plan, [(row, str(file)) for row, file in sheet.wanted])
+            cut(sheet.read(), sheet.plan, sheet.wanted)
         except FormatError as error:
             failed(sheet, str(error))
         else:
@@ -85,8 +86,7 @@ def _write_made(sheet: Sheet) -> bool:
         return False
     for data, file in made:
         try:
-            with open(file, "wb", buffering=0) as opened:  # noqa: PTH123 - thousands of times
-                opened.write(data)
+            overwrite(file, data)
         except OSError as error:
             raise StorageError(f"cannot write a preview ({error})") from error
     return True
@@ -199,15 +199,16 @@ def card(files: Iterable[Path]) -> Card | None:
     for file in files:
         with contextlib.suppress(OSError), Image.open(file, formats=["JPEG"]) as opened:
             opened.draft("RGB", _CARD)
-            pictures.append(opened.convert("RGB").resize(_CARD))
+            pictures.append(opened.convert("RGB"))
     if not pictures:
         return None
     across = min(_CARDS_ACROSS, len(pictures))
     pictures = pictures[: len(pictures) // across * across]
-    width, height = _CARD
+    width, height = size = pictures[0].size  # those of a layer are all of one size
     sheet = Image.new("RGB", (across * width, len(pictures) // across * height))
     for at, picture in enumerate(pictures):
-        sheet.paste(picture, (at % across * width, at // across * height))
+        shown = picture if picture.size == size else picture.resize(size)
+        sheet.paste(shown, (at % across * width, at // across * height))
     out = io.BytesIO()
     sheet.save(out, "JPEG", quality=previewer.QUALITY)
     return Card(out.getvalue(), sheet.size)

@@ -302,7 +302,7 @@ def _report(plan: SitePlan, needed: set[str]) -> SiteReport:
     for one in entries:
         sizes.update(one["sizes"])
     return SiteReport(
-        sum((plan.folder.path / place).stat().st_size for place in needed),
+        sum(map(plan.folder.size, needed)),
         dict(sizes),
         sum(len(run["records"]) for one in entries for run in one["index"]),
         tuple(dict.fromkeys(plan.problems)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any, Final
 
 from safetensors.numpy import load
 
-from convscope.errors import FormatError, NotFoundError
 from convscope.view.blocks import Owner
 from convscope.view.html import FORMAT
 from convscope.view.packing import Packer
@@ -60,17 +58,16 @@ class EntryWriter:
         self._networks = entry.networks
 
     def write(self) -> dict[str, Any]:
-        """Write data and pages; return what the ledger says of them."""
+        """Write data and pages; return what the ledger says of them.
+
+        Not beside each other: both wait for Python's one lock, so that it takes no less time, and once the data are
+        packed it is known what of them could not be read.
+        """
         previews = _Previews(self._folder, self._entry)
-        with ThreadPoolExecutor(1, "convscope-data") as beside:
-            packing: Future[dict[str, Any]] = beside.submit(self._data)
-            previews.cut()
-            made = self._left(previews.failed)
-            cards = self._try_pages(made)
-            data = packing.result()
+        previews.cut()
+        data = self._data()
         self._networks = self._left(previews.failed)
-        if cards is None or _shown(made) != _shown(self._networks):  # some of the data could not be read
-            cards = [self._pages(network) for network in self._networks]
+        cards = [self._pages(network) for network in self._networks]
         self._tell(previews.failed)
         return {
             **data,
@@ -124,13 +121,6 @@ class EntryWriter:
             left.append(replace(network, layers=layers))
         return left
 
-    def _try_pages(self, networks: Sequence[Network]) -> list[list[Any]] | None:
-        """Write the pages of all runs while their data are still packed; nothing is returned if these are damaged."""
-        try:
-            return [self._pages(network) for network in networks]
-        except (NotFoundError, FormatError):
-            return None
-
     def _tell(self, failed: Mapping[str, str]) -> None:
         """Put down which layers have no previews, and why."""
         self._entry.selected.problems.extend(
@@ -182,10 +172,6 @@ class EntryWriter:
         return Picture("preview.jpg", made.size, text)
 
 
-def _shown(networks: Sequence[Network]) -> list[list[tuple[str, bool]]]:
-    return [[(layer.part.id, layer.previewed) for layer in network.layers] for network in networks]
-
-
 class _Previews:
     """The previews of channels, as far as they are not there already.
 
@@ -221,7 +207,7 @@ class _Previews:
         plan = part.described["pictures"]["patch"]
         made = [VERSION, program_version(), part.id, part.described["wall_time"], part.bytes, plan, layer.ranges]
         key = self.keys[place] = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:24]
-        there = _there(self._folder, place)
+        folder, there = f"{self._folder.path}/{place}", _there(self._folder, place)
         arrays = part.described["arrays"]
         held = [name for name in ("preview", "preview_offset") if name in arrays]
         read = cache(lambda: load(source.arrays(network.run.asked, part.id, held)))
@@ -233,7 +219,7 @@ class _Previews:
             is_done = (noted[name] if name in noted else known.get(place)) == key
             if not (is_done and all(file in there for _, file in wanted)):
                 sheet = partial(source.picture, network.run.asked, part.id, plan["files"][number])
-                files = [(row, self._folder.path / place / file) for row, file in wanted]
+                files = [(row, f"{folder}/{file}") for row, file in wanted]
                 recorded = Recorded(read, number * plan["rows"]) if len(held) == 2 else None
                 self._sheets.append(Sheet(name, key, sheet, plan, files, recorded))
 

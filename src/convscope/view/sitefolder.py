@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from convscope.errors import FormatError, InputError, StorageError
 from convscope.view.siteblocks import is_data_name
+from convscope.view.sitefiles import create
 from convscope.view.sitenames import is_safe
 
 FORMAT: Final = 1
@@ -132,6 +133,10 @@ class SiteFolder:
             self._folders.add(folder)
         return f"{self.path}/{place}"
 
+    def size(self, place: str) -> int:
+        """Return how many bytes a file has that is there."""
+        return os.stat(f"{self.path}/{place}").st_size  # noqa: PTH116 - thousands of times
+
     def write(self, place: str, data: bytes) -> None:
         """Write a file, unless it is there; what is replaced is whole at any time.
 
@@ -142,11 +147,9 @@ class SiteFolder:
         """
         try:
             target = self.target(place)
-            known = _size(target)
-            if known is None:
-                with open(target, "xb") as file:  # noqa: PTH123 - thousands of times
-                    file.write(data)
-            elif known != len(data) or Path(target).read_bytes() != data:
+            if not create(target, data) and (
+                os.lstat(target).st_size != len(data) or Path(target).read_bytes() != data
+            ):
                 self._replace(target, data)
         except OSError as error:
             raise StorageError(f"cannot write {self.path / place} ({error.strerror or error})") from error
@@ -154,11 +157,8 @@ class SiteFolder:
     def write_named(self, place: str, data: bytes) -> None:
         """Write a file whose name says what is in it: one of that size is it."""
         try:
-            known = _size(target := self.target(place))
-            if known is None:
-                with open(target, "wb") as file:  # noqa: PTH123 - thousands of times
-                    file.write(data)
-            elif known != len(data):
+            target = self.target(place)
+            if not create(target, data) and os.lstat(target).st_size != len(data):
                 self._replace(target, data)
         except OSError as error:
             raise StorageError(f"cannot write {self.path / place} ({error.strerror or error})") from error
@@ -235,13 +235,6 @@ class SiteFolder:
 
 def _is_kept(path: Path, keep: set[str]) -> bool:
     return f"data/{path.parent.name}/{path.name}" in keep
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return None
 
 
 def _is_passing(name: str) -> bool:
