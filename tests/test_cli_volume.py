@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -202,7 +203,11 @@ def test_a_strangers_volumes_are_served_as_frames_until_the_viewer_ends(tmp_path
     rooms.mkdir()
     command = [sys.executable, "-m", "convscope.cli", "view", "one.nrrd", "two.nrrd", "--no-open", "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(rooms), "COLUMNS": "300", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment) as viewer:
+    with (
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment) as viewer,
+        contextlib.ExitStack() as last,
+    ):
+        last.callback(viewer.kill)  # where the interrupt is ignored, the test fails and does not wait for ever
         assert viewer.stdout
         lines = [viewer.stdout.readline() for _ in range(3)]
         address = re.search(r"(http://\S+/)#/volume ", lines[2])

@@ -81,3 +81,17 @@ def test_previews_that_are_none_are_cut_out_of_the_sheets(
     shown, decoded = exported(tmp_path, replace(summary, arrays=arrays), monkeypatch)
     assert decoded > 0
     assert shown == held(summary), "tiles so small are stored without loss"
+
+
+def test_a_card_has_rows_of_three_previews_each_as_large_as_the_first(tmp_path: Path) -> None:
+    shades = [40 * at for at in range(5)]
+    for at, shade in enumerate(shades):
+        Image.new("L", (30, 20) if at != 1 else (60, 60), shade).save(tmp_path / f"{at}.jpg")
+    files = [tmp_path / f"{at}.jpg" for at in range(5)]
+    made = previews.card([*files, tmp_path / "none.jpg"])
+    assert made is not None
+    assert made.size == (90, 20)
+    shown = np.asarray(Image.open(BytesIO(made.data)).convert("L"))
+    assert shown.shape == (20, 90)
+    np.testing.assert_allclose(shown[10, [15, 45, 75]], shades[:3], atol=2)
+    assert previews.card([tmp_path / "none.jpg"]) is None
