@@ -26,6 +26,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
     "--disable-gpu-rasterization",  # which Debian asks for even where the GPU is emulated
+    "--disable-gpu-compositing",  # an emulated one puts pages together more slowly than none
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
+from commands import convscope
 from convscope import Run, SummaryWriter, __version__
 from convscope.cli import app, main
 from convscope.errors import InputError
@@ -23,7 +24,8 @@ from convscope.formats.scalars import encode_scalars
 from convscope.jobs import folder
 
 
-def convscope(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def convscope_itself(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as its users do."""
     return subprocess.run(
         [sys.executable, "-m", "convscope.cli", *map(str, arguments)],
         capture_output=True,
@@ -48,7 +50,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_version_and_help() -> None:
-    assert convscope("--version").stdout.strip() == f"convscope {__version__}"
+    assert convscope_itself("--version").stdout.strip() == f"convscope {__version__}"
     shown = convscope("--help").stdout
     assert all(command in shown for command in ("demo", "view", "inspect", "ls"))
 
@@ -97,7 +99,7 @@ def astray():
 def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "mynet.py").write_text(NET)
     asked = ("-o", tmp_path / "run", "--top", 2, "--rules", "deconvnet, guided_backprop")
-    done = convscope("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
+    done = convscope_itself("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "2 pictures in 2 classes" in done.stdout
     assert "10 channels of 2 layers, deconvnet, guided_backprop" in done.stdout
@@ -117,10 +119,14 @@ def test_inspect_writes_a_run_of_ones_own_network(tmp_path: Path, photos: Path) 
     assert run.record(run.entries("audit")[-1]).meta["layers"] == ["0", "2"]
 
 
-def test_inspect_says_how_many_classes_the_first_pictures_are_of(tmp_path: Path, photos: Path) -> None:
+def test_inspect_says_how_many_classes_the_first_pictures_are_of(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mynet.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
     asked = ("-o", tmp_path / "run", "--top", 1, "--limit", 1, "--proofs", 0)
-    done = convscope("inspect", "mynet:build", photos, *asked, PYTHONPATH=str(tmp_path))
+    done = convscope("inspect", "mynet:build", photos, *asked)
     assert done.returncode == 0, done.stderr
     assert "1 picture in 1 of 2 classes" in done.stdout
 

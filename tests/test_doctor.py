@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commands import convscope
 from convscope.errors import InputError
 from convscope.formats import events, values, wire
 from convscope.formats.record import frame
@@ -25,7 +26,6 @@ from convscope.store.doctor import examine
 from convscope.store.journal import journal_name
 from convscope.store.repair import repair
 from convscope.summary import Summary
-from test_cli import convscope
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from commands import convscope
 from convscope.errors import InputError, MissingExtraError, NotFoundError, StorageError
 from convscope.formats import events
 from convscope.formats.record import frame as record
@@ -23,7 +24,6 @@ from convscope.store import Logdir, Run
 from convscope.store.export import Curve, curves, export_scalars
 from convscope.store.logdir import each_run
 from convscope.store.results import Scalars
-from test_cli import convscope
 
 ODD = 'a "b", c\nd'
 
