@@ -45,7 +45,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     out = shared / "demo" / "run"
-    small = main.Scale(Recipe(epochs=2, pictures=600, batch=50), 120, 120, 120, 3, measured=120)
+    small = main.Scale(Recipe(2, pictures=600, batch=50, tested=500, judged=500), 120, 120, 120, 3, measured=120)
     options = DemoOptions(out, alexnet=False, offline=True, port=0, open_browser=False, stay=False)
     with (shared / "demo.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
         fcntl.flock(lock, fcntl.LOCK_EX)

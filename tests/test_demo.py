@@ -118,7 +118,9 @@ def interrupt(*_: object, **__: object) -> None:
 
 
 def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(1, 200, batch=50), 60, 60, 30, 1, measured=40))
+    monkeypatch.setattr(
+        main, "FULL", main.Scale(Recipe(1, 200, batch=50, tested=100, judged=100), 60, 60, 30, 1, measured=40)
+    )
     real = main.record_embedding
     monkeypatch.setattr(main, "record_embedding", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -142,7 +144,9 @@ def test_interrupted_it_resumes_with_the_stage_it_was_in(tmp_path: Path, monkeyp
 
 
 def test_the_same_seed_gives_the_same_curve(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "FULL", main.Scale(Recipe(epochs=2, pictures=600, batch=50), 60, 60, 30, 1, measured=40))
+    monkeypatch.setattr(
+        main, "FULL", main.Scale(Recipe(2, 600, batch=50, tested=100, judged=100), 60, 60, 30, 1, measured=40)
+    )
     monkeypatch.setattr(main, "record_maps", interrupt)
     with pytest.raises(KeyboardInterrupt):
         tell(options(tmp_path / "run"))

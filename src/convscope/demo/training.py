@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,6 @@ from convscope.inspect.filters import Filters, examine_filters
 from convscope.nets.data import ArrayImages
 from convscope.nets.watch import watch
 from convscope.recording import SummaryWriter
-
-_TESTED: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,16 @@ class Recipe:
         Pictures in one step.
     rate
         Adam's learning rate.
+    tested, judged
+        How many test pictures the figures after each epoch, and the last accuracy, are of at most.
     """
 
     epochs: int
     pictures: int
     batch: int = 100
     rate: float = 1e-3
+    tested: int = 2_000
+    judged: int = 10_000
 
     def steps(self, available: int) -> int:
         """Return how many steps the training has."""
@@ -69,7 +70,7 @@ def train(
     optimizer = torch.optim.Adam(net.parameters(), lr=recipe.rate)
     total, step = recipe.steps(len(digits.train)), 0
     writer.add(_first_filters(net, network), "conv1", 0)
-    writer.add_scalar("test/accuracy", evaluate(net, digits, _TESTED), 0)
+    writer.add_scalar("test/accuracy", evaluate(net, digits, recipe.tested), 0)
     with watch(net, writer, every=max(1, total // 12), step=lambda: step):
         for epoch in range(recipe.epochs):
             chosen = _epoch_indices(order, len(digits.train), recipe, epoch)
@@ -83,8 +84,8 @@ def train(
                     _record_batch(digits, writer, batch, step)
                 optimizer.step()
                 progress(step, total)
-            _record_epoch(net, digits, writer, step, network)
-    return evaluate(net, digits, len(digits.test))
+            _record_epoch(net, digits, writer, step, network, recipe.tested)
+    return evaluate(net, digits, recipe.judged)
 
 
 def _epoch_indices(order: np.random.Generator, available: int, recipe: Recipe, epoch: int) -> npt.NDArray[np.intp]:
@@ -118,15 +119,15 @@ def labels_of(images: ArrayImages) -> npt.NDArray[np.int32]:
     return images.labels
 
 
-def _record_epoch(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int, network: str) -> None:
+def _record_epoch(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int, network: str, count: int) -> None:
     writer.add(_first_filters(net, network), "conv1", step)
-    _record_test(net, digits, writer, step)
+    _record_test(net, digits, writer, step, count)
     writer.flush()
 
 
-def _record_test(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int) -> None:
-    """Record how well the test pictures are told apart."""
-    scores = predict(net, digits, _TESTED)
+def _record_test(net: nn.Module, digits: Digits, writer: SummaryWriter, step: int, count: int) -> None:
+    """Record how well the first ``count`` test pictures are told apart."""
+    scores = predict(net, digits, count)
     labels = labels_of(digits.test)[: len(scores)]
     writer.add_scalar("test/accuracy", (scores.argmax(1) == labels).mean(), step)
     writer.add_confusion_matrix("test", labels, scores, global_step=step)
