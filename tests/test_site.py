@@ -493,3 +493,28 @@ def test_odd_records(tmp_path: Path) -> None:
     assert EVIL in Parsed(folder / "0.html").text
     assert "nan" not in Parsed(folder / "0.html").text
     assert {file.name for file in (tmp_path / "site" / "run" / "bare").iterdir()} == {"0.html", "index.html"}
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("label", np.zeros((6, 4))),
+        ("label", np.zeros((6, 4, 2), np.int64)),
+        ("image", np.ones((6, 4))),
+        ("value", np.ones(6)),
+    ],
+)
+def test_arrays_that_are_not_what_their_names_promise_are_left_out(
+    tmp_path: Path, name: str, odd: np.ndarray[Any, Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"value": rng.random((6, 4)), "image": np.arange(24).reshape(6, 4), "label": np.ones((6, 4), np.int32)}
+    arrays |= {"position": np.zeros((6, 4, 2), np.int32), "box": np.zeros((6, 4, 4), np.int32)}
+    arrays |= {of: rng.random(6) for of in ("mean", "max", "variance", "positive")} | {name: odd}
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add(Summary("topk", "conv", arrays=arrays, meta={"label_names": ["cat", "dog"]}))
+    assert export_site(tmp_path / "run", tmp_path / "site").problems == ()
+    said = Parsed(tmp_path / "site" / "run" / "conv" / "3.html").text
+    assert "Largest activation" in said
+    assert ("dog" in said) == (name != "label")
+    assert ("Activation" in said) == (name == "label")

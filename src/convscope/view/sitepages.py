@@ -23,6 +23,8 @@ from convscope.view.source import Source
 
 ARRAYS: Final = ("value", "image", "label", "max", "mean", "positive", "similar", "similarity", "class_top")
 HOME: Final = ("All networks", "index.html")
+_DIMENSIONS: Final = {"value": 2, "image": 2, "label": 2, "similar": 2}
+_NUMBERS: Final = frozenset({"image", "label", "similar"})
 _CLASSES: Final = 3
 _SIMILAR: Final = 5
 _LAYER_CARD: Final = 6
@@ -173,7 +175,7 @@ class LayerPages:
         self._files = {channel: f"{channel}.html" for channel in layer.channels}
         count = layer.part.count
         # Lists are read ten times as fast as arrays, number by number.
-        self._arrays = {name: array.tolist() for name, array in arrays.items() if array.shape[:1] == (count,)}
+        self._arrays = {name: array.tolist() for name, array in arrays.items() if _fits(name, array, count)}
         self._max = np.nan_to_num(np.asarray(arrays.get("max", np.zeros(count)), np.float64))
         images = self._arrays.get("image") or [[]]
         k = len(images[0])
@@ -272,6 +274,12 @@ class LayerPages:
     def _similar(self, channel: int) -> list[tuple[str, str]]:
         found = [one for one in self._at("similar", channel) or () if one in self._here and one != channel]
         return [(f"channel {one}", self._files[one]) for one in found[:_SIMILAR]]
+
+
+def _fits(name: str, array: npt.NDArray[Any], count: int) -> bool:
+    """Tell whether an array is of all channels, and says what its name promises."""
+    sound = array.ndim == _DIMENSIONS.get(name, array.ndim) and (name not in _NUMBERS or array.dtype.kind in "iu")
+    return sound and array.shape[:1] == (count,)
 
 
 def network_page(network: Network, picture: Picture | None, chosen: Mapping[str, int]) -> Page:
