@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
@@ -61,12 +63,27 @@ def ink(page: Page, selector: str) -> int:
     return len(np.unique(pixels, axis=0))
 
 
+def inked(page: Page, selector: str, colours: int) -> None:
+    """Wait until a canvas shows more than so many colours: what it shows may come later than the page is ready."""
+    until(page, lambda: ink(page, selector) > colours, f"the picture {selector}")
+
+
 def until(page: Page, condition: Callable[[], bool], what: str = "what was waited for") -> None:
     """Wait until a condition holds, however slow the machine is."""
     end = time.monotonic() + WAIT / 1000
     while not condition():
         assert time.monotonic() < end, f"{what} did not come"
         page.wait_for_timeout(50)
+
+
+@contextmanager
+def outage(server: RunningServer) -> Iterator[None]:
+    """Stop a server; until the context ends nobody answers on its port, and nobody else can have it by chance."""
+    server.stop()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that a server can come back beside it
+        keeper.bind(("127.0.0.1", server.port))
+        yield
 
 
 class Traffic:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
@@ -44,15 +45,30 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out = shared / "demo" / "run"
+    out, made = shared / "demo" / "run", shared / "demo" / "made"
     small = main.Scale(Recipe(2, pictures=600, batch=50, tested=500, judged=500), 120, 120, 120, 3, measured=120)
-    options = DemoOptions(out, alexnet=False, offline=True, port=0, open_browser=False, stay=False)
+    options = DemoOptions(made, alexnet=False, offline=True, port=0, open_browser=False, stay=False)
     with (shared / "demo.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not out.exists():
             patch.setattr(main, "FULL", small)
             run_demo(options, Console(quiet=True))
+            made.rename(out)  # whole, or not there
     return out
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unhurried() -> Iterator[None]:
+    """A server reads all runs at its first look, however long that takes on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("convscope.view.source.READ_SECONDS", float("inf"))
+        yield
+
+
+@pytest.fixture
+def undrafted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search publishes nothing before its end, however long it takes: what it writes is always the same."""
+    monkeypatch.setattr("convscope.jobs.channels.PUBLISH_SECONDS", float("inf"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +94,8 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        news = urlsplit(message.location["url"]).path.endswith("/api/events")  # whose server may end before the page
+        if message.type in ("error", "warning") and not (news and "net::ERR_" in message.text):
             complaints.append(message.text)
 
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")

@@ -74,6 +74,7 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.poll()
             time.sleep(0.02)
+        self._process.wait(30)
 
     @property
     def pids(self) -> list[int]:

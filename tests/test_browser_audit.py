@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 import searched_run
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.view import RunningServer, serve
 
@@ -51,7 +51,7 @@ def test_images_that_dominate_most_come_first_and_a_sentence_says_how_much(page:
     expect(page.get_by_text("2 images of 40 are among the best of no channel.")).to_be_visible()
     table = page.get_by_role("table", name="Images by the channels they dominate")
     expect(table.get_by_role("row")).to_have_count(39)
-    assert ink(page, "[data-testid='audit-image'] canvas") > 20
+    inked(page, "[data-testid='audit-image'] canvas", 20)
 
 
 def test_images_are_sorted_and_searched_and_the_address_knows(page: Page, server: RunningServer) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from browser_pages import Traffic, ink, open_view, ready, settled, until
+from browser_pages import Traffic, inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.receptive_field import ReceptiveField
@@ -166,7 +166,7 @@ def shown(page: Page) -> list[int]:
 
 def drawn(page: Page, selector: str, colours: int) -> None:
     """Wait until a canvas shows more than so many colours: its sheet may still be on its way."""
-    until(page, lambda: ink(page, selector) > colours, f"the picture {selector}")
+    inked(page, selector, colours)
 
 
 def address(page: Page) -> str:

@@ -18,7 +18,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 import searched_run
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import ink, inked, open_view, ready, settled, until
 from convscope import Embedding, Model, Summary, SummaryWriter, export
 from convscope.inspect.filters import examine_filters
 from convscope.view import serve
@@ -70,7 +70,7 @@ def test_from_the_network_to_a_layer_to_a_channel(visit: Visit) -> None:
     page.wait_for_url(re.compile("page.html#/layer"))
     page.get_by_role("link", name="stages.0").first.click()
     card = page.get_by_role("link", name="channel 5", exact=True)
-    until(page, lambda: ink(page, "a[aria-label='channel 5'] canvas") > 20, "the patches")
+    inked(page, "a[aria-label='channel 5'] canvas", 20)
     card.click()
     page.wait_for_url(re.compile("ch=5"))
     expect(page.get_by_test_id("channel-panel")).to_be_visible()
@@ -87,14 +87,14 @@ def test_a_link_into_the_file_opens_its_place(visit: Visit) -> None:
     page = visit("#/layer?run=pets&tag=stages.1&ch=33")
     expect(page.get_by_role("heading", name="stages.1 · channel 33")).to_be_visible()
     page = visit("#/filters?tag=stages.1")
-    until(page, lambda: ink(page, "canvas[aria-label='filter 0']") > 3, "the filters")
+    inked(page, "canvas[aria-label='filter 0']", 3)
     page = visit("#/scalars")
     expect(page.get_by_text(EVIL).first).to_be_visible()
     assert page.locator("img[onerror]").count() == 0
     page = visit("#/images")
     expect(page.locator("img").first).to_have_js_property("naturalWidth", 16)
     page = visit("#/audit")
-    assert ink(page, ".view-audit canvas") > 20
+    inked(page, ".view-audit canvas", 20)
     page = visit("#/histograms")
     expect(page.get_by_role("heading", name="weights")).to_be_visible()
 
@@ -159,9 +159,9 @@ def test_three_dimensions_are_drawn_from_the_file(visit: Visit, page: Page, tmp_
         writer.add(embedding.project("pca"), "fc/pca")
     export(tmp_path / "run", tmp_path / "page.html")
     visit("#/volume")
-    assert ink(page, ".view-volume canvas") > 50
+    inked(page, ".view-volume canvas", 50)
     visit("#/embedding")
-    assert ink(page, ".view-embedding canvas") > 50
+    inked(page, ".view-embedding canvas", 50)
 
 
 @pytest.mark.parametrize("page", [("Content Security Policy", "ERR_BLOCKED_BY_CSP", "Failed to fetch")], indirect=True)

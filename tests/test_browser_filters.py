@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser_pages import Traffic, ink, open_view, settled, until
+from browser_pages import Traffic, inked, open_view, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.summary import Summary
@@ -42,7 +42,7 @@ def test_a_layer_as_large_as_vggs_opens_with_less_than_a_megabyte(page: Page, fi
     traffic = Traffic(page)
     open_view(page, filter_run, "#/filters?run=vgg")
     first = "canvas[aria-label='filter 0']"
-    until(page, lambda: ink(page, first) > 3, "the first filter")
+    inked(page, first, 3)
     opened = traffic.bytes()
     assert 50_000 < opened < 1_000_000, "the weights alone are 9.4 MB"
     page.get_by_role("button", name="All", exact=True).click()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.view import RunningServer, serve
 
@@ -169,7 +169,7 @@ def test_an_axis_is_brushed_moved_and_rescaled(page: Page, server: RunningServer
     page.mouse.move(goal["x"] - 20, start["y"] + 8)
     page.mouse.up()
     expect(page.get_by_role("button", name="Axis accuracy, 1 of")).to_be_visible()
-    assert ink(page, ".parallel-stage canvas") > 20
+    inked(page, ".parallel-stage canvas", 20)
 
 
 def test_a_run_is_touched_and_selected_in_all_three(page: Page, server: RunningServer) -> None:

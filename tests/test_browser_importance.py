@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser_pages import Traffic, ink, open_view, settled, until
+from browser_pages import Traffic, inked, open_view, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.summary import Summary
@@ -188,7 +188,7 @@ def test_groups_are_compared_on_one_scale_and_right_is_told_from_wrong(page: Pag
     panes = page.locator(".group-pane")
     expect(panes.first).to_contain_text("Predicted right: cat.")
     expect(panes.last).to_contain_text("Predicted wrong: dog.")
-    assert ink(page, "canvas[aria-label='picture of miss.jpg']") > 1
+    inked(page, "canvas[aria-label='picture of miss.jpg']", 1)
     page.get_by_role("group", name="Sort").get_by_role("button", name="Difference").click()
     page.wait_for_url("**sort=difference*")
     cells = page.get_by_role("list", name="Gradients").get_by_role("listitem")
@@ -273,7 +273,7 @@ def test_two_classes_are_compared_by_rank(page: Page, server: RunningServer) -> 
     lists = compared.get_by_role("listitem")
     expect(lists).to_have_text(["filter 20 rank 4, there 22 of 24", "filter 2 rank 4, there 22 of 24"])
     scatter = page.locator("canvas.rank-scatter")
-    assert ink(page, "canvas.rank-scatter") > 5
+    inked(page, "canvas.rank-scatter", 5)
     scatter.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
@@ -346,7 +346,7 @@ def test_each_filter_alone_is_ranked_by_what_it_costs(page: Page, server: Runnin
 def test_thousands_of_filters_and_classes_build_only_what_is_seen(page: Page, server: RunningServer) -> None:
     traffic = Traffic(page)
     open_view(page, server, "#/importance?run=large")
-    assert ink(page, "canvas.cell-grid") > 50
+    inked(page, "canvas.cell-grid", 50)
     table = page.get_by_role("table", name="Filters of layer4 for class 0")
     expect(table).to_have_attribute("aria-rowcount", "2049")
     assert table.locator("tbody tr").count() < 60

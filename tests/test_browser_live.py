@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect
 from torch import nn
 
-from browser_pages import WAIT, until
+from browser_pages import WAIT, outage, until
 from convscope import Model, SummaryWriter
 from convscope.jobs.live import LiveModel
 from convscope.nets.preprocessing import Preprocessing
@@ -116,13 +116,13 @@ def test_a_dropped_picture_is_shown_in_the_layer_that_is_looked_at(page: Page, s
     expect(page.get_by_role("heading", level=1)).to_contain_text("Feature maps")
     expect(page.get_by_role("heading", level=1)).to_contain_text("2")
     expect(page.get_by_test_id("live-status")).to_contain_text("cat.png")
+    page.get_by_label("Dismiss").click()  # first: the card goes by itself
+    expect(page.get_by_test_id("live-status")).to_be_empty()
     expect(page.get_by_text("Drop it: small looks at it")).to_have_count(0)
     page.wait_for_selector("html[data-ready='true']", timeout=WAIT)
     expect(page.locator("main canvas").first).to_be_visible()
     assert "tag=2+" in page.url
     expect(page.get_by_text("not stored")).to_be_visible()
-    page.get_by_label("Dismiss").click()
-    expect(page.get_by_test_id("live-status")).to_be_empty()
 
 
 def test_pasting_several_shows_the_last_and_another_page_learns_of_them(
@@ -202,8 +202,9 @@ def test_a_page_lives_through_a_restart_of_its_network(chromium: Browser, logdir
     give(page, "drop", ("old.png", "image/png", encoded()))
     expect(page.get_by_role("link", name="old.png", exact=True)).to_be_visible()
     expect(page.locator(".map-cell canvas").first).to_be_visible()  # the code of the page is here, too
-    first.stop()
-    with serve(logdir, port=first.port, live=a_network()) as second:
+    with outage(first):
+        again = serve(logdir, port=first.port, live=a_network())
+    with again as second:
         assert second.port == first.port
         expect(page.get_by_role("link", name="old.png", exact=True)).to_have_count(0)
         give(page, "drop", ("new.png", "image/png", encoded()))

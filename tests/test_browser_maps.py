@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser_pages import Traffic, ink, open_view, ready, settled, until
+from browser_pages import Traffic, inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.maps import FeatureMaps, maps_tag
@@ -88,7 +88,7 @@ def test_a_large_layer_sends_less_than_a_megabyte_before_scrolling(
 ) -> None:
     traffic = Traffic(page)
     open_view(page, server, address("large", layer, "p", sort=sort))
-    until(page, lambda: ink(page, ".map-cell canvas") > 20, "the first map")
+    inked(page, ".map-cell canvas", 20)
     opened = traffic.bytes()
     assert 100_000 < opened < 1_000_000  # the program itself and its fonts included
     page.mouse.move(900, 600)
@@ -103,7 +103,7 @@ def test_the_grid_has_every_channel_and_lays_the_one_under_the_pointer_over_the_
     expect(page.get_by_role("heading", level=1)).to_contain_text("conv/1")
     expect(page.get_by_role("list", name="Feature maps").get_by_role("listitem")).to_have_count(12)
     expect(page.get_by_role("list", name="What the network takes it for")).to_contain_text("tabby cat75 %")
-    assert ink(page, '[aria-label="The network\'s input picture"]') > 1000
+    inked(page, '[aria-label="The network\'s input picture"]', 1000)
     expect(page.locator(".map-over")).to_be_hidden()
     page.locator("[data-channel='3']").hover()
     expect(page.locator(".map-over")).to_be_visible()
@@ -247,8 +247,8 @@ def test_nan_and_infinities_are_marked_and_steps_are_gone_through(page: Page, se
     page.wait_for_url("**step=0*")
     page.locator("[data-channel='1']").click()
     page.wait_for_url("**ch=1*")
-    ready(page)
-    assert pixel(page, ".map-stage canvas", 3, 2) == [0, 0, 0, 0]
+    expect(page.get_by_test_id("reading")).to_contain_text("at row")
+    until(page, lambda: pixel(page, ".map-stage canvas", 3, 2) == [0, 0, 0, 0], "the value that is none")
     stage = settled(page.locator(".map-stage canvas"))
     page.mouse.move(stage["x"] + 3.5 * stage["width"] / 9, stage["y"] + 2.5 * stage["height"] / 5)
     expect(page.get_by_test_id("reading")).to_contain_text("NaN at row 2, column 3. What it sees is not recorded.")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, FloatRect, Locator, Page, expect
 
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.view import RunningServer, serve
 
@@ -263,7 +263,7 @@ def test_sounds_are_drawn_played_and_described(page: Page, server: RunningServer
     open_view(page, server, "#/audio")
     one = page.get_by_role("article", name="Sounds tone, a")
     expect(one).to_contain_text("0.5 s · 8,000 Hz · 2 channels")
-    assert ink(page, ".sound-card canvas") > 2
+    inked(page, ".sound-card canvas", 2)
     rows = one.get_by_role("row")
     expect(rows).to_have_count(3)
     least, greatest, loud = (float(cell.replace("−", "-")) for cell in rows.nth(1).locator("td").all_inner_texts()[1:])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser_pages import ink, open_view, until
+from browser_pages import inked, open_view, until
 from convscope import SummaryWriter
 from convscope.view import RunningServer, serve
 
@@ -42,10 +42,10 @@ def picture(page: Page, tag: str, run: str) -> bytes:
 
 def test_meshes_are_drawn_and_said_in_words(page: Page, server: RunningServer) -> None:
     open_view(page, server, "#/mesh")
-    assert ink(page, "[aria-label='Mesh cube, a'] canvas") > 20
+    inked(page, "[aria-label='Mesh cube, a'] canvas", 20)
     expect(card(page, "cube", "a")).to_contain_text("8 vertices · 8 triangles · colours")
     expect(card(page, "cloud", "a")).to_contain_text("500 vertices · no triangles: a cloud of points · 1 not finite")
-    assert ink(page, "[aria-label='Mesh cloud, a'] canvas") > 1
+    inked(page, "[aria-label='Mesh cloud, a'] canvas", 1)
     rows = page.get_by_role("table", name="Extent of cube, a").locator("tbody tr")
     expect(rows.first.locator("td")).to_have_text(["x", "0", "6"])
     page.get_by_label("Mesh", exact=True).fill("1")

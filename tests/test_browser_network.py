@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from torch import nn
 
 import searched_run
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import inked, open_view, outage, ready, settled, until
 from convscope import Model, SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.maps import FeatureMaps, maps_tag
@@ -281,7 +280,7 @@ def test_layers_are_shown_with_samples_also_without_an_architecture(page: Page, 
     for text in ("Conv2d", "12 channels", "sees 3 × 3 px", "40 images", "1 dead", "deconvnet0.60", "gradient0.50"):
         expect(stem).to_contain_text(text)
     expect(stem.get_by_role("link", name=re.compile(r"^channel \d+ of stem: strongest patch$"))).to_have_count(8)
-    assert ink(page, "[aria-label='stem'] canvas") > 5
+    inked(page, "[aria-label='stem'] canvas", 5)
     facts = page.locator("main dl").first
     expect(facts).to_contain_text("72")
     page.get_by_label("Pictures").select_option("gradient")
@@ -367,7 +366,7 @@ def test_channels_of_a_class_are_found_in_all_layers(page: Page, server: Running
         best = min(range(len(of)), key=lambda c: (-of[c], is_dog[c].argmax(), c))
         chip = group.get_by_role("link", name=re.compile("^channel")).first
         expect(chip).to_have_attribute("aria-label", re.compile(f"^channel {best} of {layer}: {of[best]} of 9,"))
-    assert ink(page, ".class-chip canvas") > 5
+    inked(page, ".class-chip canvas", 5)
     page.get_by_role("button", name="part of a word · 1 class").click()
     page.wait_for_url("**tier=part*")
     expect(page.locator(".class-status")).to_contain_text("“dogfish”")
@@ -408,12 +407,12 @@ def test_a_page_whose_code_could_not_be_fetched_comes_when_the_server_is_back(pa
         searched_run.write_search(writer)
     first = serve(tmp_path, port=0)
     open_view(page, first, "#/audit")
-    first.stop()
-    expect(page.get_by_test_id("status")).not_to_contain_text("updated")
-    page.get_by_role("link", name="Network", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="This could not be loaded")).to_be_visible()
-    expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
-    again: list[RunningServer] = []
-    threading.Timer(0.2, lambda: again.append(serve(tmp_path, port=first.port))).start()
-    expect(rows(page)).to_have_count(3)
-    again[0].stop()
+    with outage(first):
+        expect(page.get_by_test_id("status")).not_to_contain_text("updated")
+        page.get_by_role("link", name="Network", exact=True).click()
+        expect(page.get_by_role("alert").filter(has_text="This could not be loaded")).to_be_visible()
+        expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
+        again = serve(tmp_path, port=first.port)
+    assert again.port == first.port
+    with again:
+        expect(rows(page)).to_have_count(3)

@@ -48,6 +48,13 @@ def iteration(page: Page) -> int:
     return int(found[1].replace(",", "")) if found else -1
 
 
+def rests(page: Page) -> bool:
+    """Whether no frame comes any more."""
+    before = iteration(page)
+    page.wait_for_timeout(200)
+    return iteration(page) == before
+
+
 def test_a_projection_is_watched_changed_and_kept(page: Page, server: RunningServer, logdir: Path) -> None:
     open_view(page, server, "#/embedding?run=run")
     live, said = page.get_by_test_id("live"), page.get_by_test_id("live-said")
@@ -62,11 +69,12 @@ def test_a_projection_is_watched_changed_and_kept(page: Page, server: RunningSer
     live.get_by_role("button", name="Pause").click()
     expect(live.get_by_role("button", name="Continue")).to_be_focused()
     expect(said).to_contain_text("Paused")
-    with page.expect_response(lambda answer: answer.request.method == "POST") as changed:
+    until(page, lambda: rests(page), "the frame that was under way")
+    with page.expect_response(lambda answer: "change" in (answer.request.post_data or "")) as changed:
         live.get_by_label("Perplexity").press("Home")
     assert changed.value.request.post_data_json == {"action": "change", "parameters": {"perplexity": 2}}
     at, still = iteration(page), canvas.screenshot()
-    with page.expect_response(lambda answer: answer.request.method == "POST"):
+    with page.expect_response(lambda answer: "exaggeration" in (answer.request.post_data or "")):
         live.get_by_label("Exaggeration").press("ArrowRight")
     assert (iteration(page), canvas.screenshot()) == (at, still)
 

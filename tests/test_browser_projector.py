@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from browser_pages import ink, open_view
+from browser_pages import inked, open_view
 from convscope.view import serve
 from tensorboard_oracle import torch_writer
 
@@ -28,4 +28,4 @@ def test_an_embedding_of_torch_is_searched_on_the_page(page: Page, tmp_path: Pat
         expect(page.get_by_test_id("points")).to_contain_text("30 points")
         expect(page.locator("main")).to_contain_text("10 of 30 match")
         expect(page.locator("main")).to_contain_text("<b>cat</b>")  # as text
-        assert ink(page, "main canvas") > 20
+        inked(page, "main canvas", 20)

@@ -78,7 +78,7 @@ def proxied(server: RunningServer, *, cuts: bool) -> Iterator[tuple[str, list[st
         for one in proxy.sockets:  # streams are open still
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("cuts", [True, False])

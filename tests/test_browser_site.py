@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import searched_run
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import ink, inked, open_view, ready, settled, until
 from convscope import SummaryWriter, export
 from convscope.view import serve
 
@@ -110,7 +110,7 @@ def test_from_the_front_page_to_a_channel_and_back(visit: Visit) -> None:
     expect(page.locator(".landing")).to_be_hidden()
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Layers").click()
     page.get_by_role("link", name="stages.0").first.click()
-    until(page, lambda: ink(page, "a[aria-label='channel 5'] canvas") > 20, "the patches")
+    inked(page, "a[aria-label='channel 5'] canvas", 20)
     page.get_by_role("link", name="channel 5", exact=True).click()
     expect(page.get_by_role("heading", name="stages.0 · channel 5")).to_be_visible()
     page.locator("a.brand").click()
@@ -140,7 +140,7 @@ def test_every_kind_of_data_comes_from_files(visit: Visit) -> None:
     expect(page.get_by_text("rate").first).to_be_visible()
     expect(page.get_by_text(EVIL).first).to_be_visible()
     page = visit("index.html#/audit?run=fewer")
-    assert ink(page, ".view-audit canvas") > 20
+    inked(page, ".view-audit canvas", 20)
     assert page.locator("img[onerror]").count() == 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser_pages import ink, open_view, ready, until
+from browser_pages import inked, open_view, ready, settled, until
 from convscope import Embedding, SummaryWriter, export
 from convscope.jobs import projections
 from convscope.jobs.projections import record_projection
@@ -70,17 +70,22 @@ def test_the_steps_are_played_over_each_other(page: Page, server: RunningServer)
     open_view(page, server, "#/embedding?tag=fc&proj=pca&draw=dots&point=4")
     bar = page.get_by_role("region", name="Steps of the embedding")
     expect(bar.locator("output")).to_have_text("100 · 3 of 3")
-    assert ink(page, ".points-map canvas") > 4
+    inked(page, ".points-map canvas", 4)
     ways = page.locator(".points-trails circle")
     expect(ways).to_have_count(3)
 
     def spread() -> float:
         """How far the way of the chosen point leads, as a share of the map."""
-        at = ways.evaluate_all("all => all.map((one) => [+one.getAttribute('cx'), +one.getAttribute('cy')])")
-        box = page.locator(".points-map canvas").first.bounding_box()
-        assert box is not None
-        return float(np.abs(np.diff(np.array(at), axis=0)).max() / box["height"])
+        *at, height = page.evaluate(
+            """() => [...[...document.querySelectorAll('.points-trails circle')].map(
+                (one) => [+one.getAttribute('cx'), +one.getAttribute('cy')]
+            ), document.querySelector('.points-map canvas').getBoundingClientRect().height]"""
+        )
+        return float(np.abs(np.diff(np.array(at), axis=0)).max() / height)
 
+    expect(page.get_by_role("table", name="Mean distance moved")).to_have_count(1)
+    settled(page.locator(".points-map canvas").first)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     close = spread()
     bar.get_by_label("Aligned").uncheck()
     until(page, lambda: spread() > 2 * close, "the map as recorded")
@@ -104,7 +109,7 @@ def test_two_layers_are_linked_by_their_pictures(page: Page, server: RunningServ
     page.get_by_label("Compare with").select_option(label="conv · PCA")
     page.wait_for_url(re.compile("pair=.%7Cconv%7Cpca"))
     second = page.get_by_role("region", name="Second embedding")
-    assert ink(page, ".points-pair canvas") > 4
+    inked(page, ".points-pair canvas", 4)
     facts = page.get_by_test_id("agreement")
     expect(facts).to_contain_text("60 pictures are in both, of 90 and 60")
     expect(facts).to_contain_text(re.compile(r"10 nearest neighbours \d+"))
@@ -133,7 +138,7 @@ def test_a_file_replays_what_was_recorded(page: Page, run: Path, tmp_path: Path)
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{file.as_uri()}#/embedding?tag=fc&proj=tsne&draw=dots&pair=pets|conv|pca")
     ready(page)
-    assert ink(page, ".points-stage canvas") > 4
+    inked(page, ".points-stage canvas", 4)
     expect(page.get_by_test_id("agreement")).to_contain_text("60 pictures are in both")
     player = page.locator(".player").get_by_role("slider")
     expect(player).to_have_attribute("max", re.compile(r"1\d"))

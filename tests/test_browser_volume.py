@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from browser_pages import ink, open_view, ready, settled, until
+from browser_pages import inked, open_view, ready, settled, until
 from convscope import SummaryWriter
 from convscope.inspect.filters import examine_filters
 from convscope.inspect.receptive_field import ReceptiveField
@@ -294,7 +294,7 @@ def test_the_table_has_every_channel_and_is_saved(page: Page, server: RunningSer
 def test_an_older_record_opens(page: Page, server: RunningServer, maps: Array) -> None:
     open_view(page, server, address("older", ch=5, pos="1,2"))
     expect_value(page, maps[5, 1, 2], 5, 1, 2)
-    assert ink(page, ".scene canvas[role='img']") > 50
+    inked(page, ".scene canvas[role='img']", 50)
     expect(page.get_by_test_id("seen")).to_have_text("What this position sees of the picture is not recorded.")
 
 
@@ -335,7 +335,7 @@ def test_without_webgl_slices_and_maps_work(page: Page, server: RunningServer, m
     open_view(page, server, address(ch=2, pos="3,3"))
     expect(page.get_by_test_id("no-scene")).to_contain_text("needs WebGL 2")
     expect(page.get_by_test_id("no-scene")).to_contain_text("Slices, maps and the table work without it.")
-    assert ink(page, "[data-axis='channel'] canvas") > 20
+    inked(page, "[data-axis='channel'] canvas", 20)
     order = means(maps)
     expect_value(page, maps[order[2], 3, 3], order[2], 3, 3)
     page.get_by_role("button", name="All maps").click()
@@ -361,5 +361,5 @@ def test_a_view_in_the_address_alone_is_enough(page: Page, server: RunningServer
     )
     expect(page.get_by_label("Colours", exact=True)).to_have_value("viridis")
     expect(page.get_by_label("Places to")).to_have_value("5")
-    assert ink(page, ".scene canvas[role='img']") > 20
+    inked(page, ".scene canvas[role='img']", 20)
     assert json.loads(page.evaluate("JSON.stringify(Object.keys(localStorage))")) in ([], ["convscope-theme"])

@@ -260,7 +260,7 @@ def test_ctrl_c_ends_a_viewer_with_130(tmp_path: Path) -> None:
             assert "http://127.0.0.1:" in viewer.stdout.readline()
             time.sleep(0.3)
             viewer.send_signal(signal.SIGINT)
-            _, complaint = viewer.communicate(timeout=20)
+            _, complaint = viewer.communicate(timeout=60)
         finally:
             viewer.kill()
     assert viewer.returncode == 130
@@ -309,6 +309,7 @@ def everything_in(run: Path) -> dict[tuple[str, str], list[dict[str, bytes]]]:
     return found
 
 
+@pytest.mark.usefixtures("undrafted")
 def test_inspect_ended_at_any_write_leaves_what_an_uninterrupted_one_does(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ def finishes(work: Callable[[], None]) -> None:
     """Do some work in a thread, and fail where it waits for itself."""
     thread = threading.Thread(target=work, name="works", daemon=True)
     thread.start()
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert not thread.is_alive(), "it waits for itself"
 
 

@@ -203,7 +203,7 @@ def test_the_global_writer_counts_the_steps_of_all_processes(tmp_path: Path) -> 
             worker.start()
         log_globally(writer, 50)
         for worker in workers:
-            worker.join(30)
+            worker.join(120)
             assert worker.exitcode == 0
         writer.add_text("t", "x")
         writer.add_image("i", np.zeros((3, 4, 4)), 7.0)

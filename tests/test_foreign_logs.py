@@ -348,7 +348,15 @@ def data_server_scalars(logdir: Path, tag: str) -> dict[str, list[tuple[int, flo
             request = protocol.ReadScalarsRequest(experiment_id="e", plugin_filter={"plugin_name": "scalars"})
             request.downsample.num_points = 10_000
             want = len(list(logdir.glob("*/")))
-            found = wait_for(lambda: (runs := stub.ReadScalars(request).runs) and len(runs) == want and runs)
+
+            def read() -> Any:
+                try:
+                    runs = stub.ReadScalars(request).runs
+                except grpc.RpcError:  # not yet
+                    return None
+                return len(runs) == want and runs
+
+            found = wait_for(read)
     finally:
         process.kill()
         process.wait()
@@ -357,7 +365,7 @@ def data_server_scalars(logdir: Path, tag: str) -> dict[str, list[tuple[int, flo
     return {name: list(zip(data.step, data.value, strict=True)) for name, data in series.items()}
 
 
-def wait_for(answer: Any, seconds: float = 20.0) -> Any:
+def wait_for(answer: Any, seconds: float = 60.0) -> Any:
     import time
 
     deadline = time.monotonic() + seconds

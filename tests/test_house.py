@@ -130,6 +130,7 @@ def test_importing_convscope_loads_numpy_and_nothing_heavier() -> None:
     assert not loaded & heavy
 
 
-def test_importing_convscope_costs_less_than_100_ms_above_numpy() -> None:
-    code = "import time, numpy; t = time.process_time(); import convscope; print(time.process_time() - t)"
-    assert min(float(run_python(code)) for _ in range(3)) < 0.1
+def test_importing_convscope_loads_its_first_module_only() -> None:
+    """So it costs next to nothing: the parts are loaded when they are first asked for."""
+    code = "import sys, numpy; before = {*sys.modules}; import convscope; print(*{*sys.modules} - before)"
+    assert set(run_python(code).split()) <= {"convscope", "__future__"}

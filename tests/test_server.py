@@ -180,7 +180,7 @@ def test_a_served_page_hears_of_news_and_the_next_free_port_is_taken(logdir: Pat
         first = threading.Event()
 
         def listen() -> None:
-            with urllib.request.urlopen(server.url + "api/events", timeout=20) as stream:
+            with urllib.request.urlopen(server.url + "api/events", timeout=60) as stream:
                 for line in stream:
                     if line.startswith(b"data: "):
                         heard.append(json.loads(line[6:]))
@@ -190,15 +190,15 @@ def test_a_served_page_hears_of_news_and_the_next_free_port_is_taken(logdir: Pat
 
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
-        assert first.wait(10)
+        assert first.wait(60)
         with SummaryWriter(logdir / "more") as writer:
             writer.add_scalar("x", 1, 1)
-        listener.join(10)
+        listener.join(60)
         assert len(heard) == 2
         assert heard[1]["version"] > heard[0]["version"]
         with serve(logdir, port=server.port) as second:
             assert second.port != server.port
-            assert urllib.request.urlopen(second.url, timeout=10).status == 200
+            assert urllib.request.urlopen(second.url, timeout=60).status == 200
 
 
 def test_addresses_that_cannot_be_had(logdir: Path) -> None:

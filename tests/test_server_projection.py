@@ -426,7 +426,7 @@ def test_the_server_stops_at_once_while_one_is_followed(logdir: Path, record: An
             server.stop()
             with suppress(httpx.HTTPError):
                 list(pieces)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30, "long before the projection ends"
     assert not [thread for thread in threading.enumerate() if thread.name == "convscope-viewer"]
 
 

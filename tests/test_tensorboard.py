@@ -379,7 +379,7 @@ def test_a_server_follows_a_run_that_grows(loader: str, tmp_path: Path) -> None:
         for count in (1, 2):
             writer.add_scalar("loss", count, count)
             writer.flush()
-            server.wait(lambda it, count=count: _length(it) == count, 20)
+            server.wait(lambda it, count=count: _length(it) == count)
 
 
 def _length(server: Server) -> int:

@@ -35,8 +35,9 @@ class Running:
     """A projection on its way, driven step by step; not a thread, and to be used by one thread at a time.
 
     >>> running = Running(np.random.default_rng(0).normal(size=(60, 5)), perplexity=10, iterations=20)
-    >>> [frame.iteration for frame in iter(running.step, None)]
-    [0, 5, 10, 15, 20]
+    >>> frames = list(iter(running.step, None))
+    >>> frames[0].iteration, frames[-1].iteration
+    (0, 20)
 
     Parameters
     ----------

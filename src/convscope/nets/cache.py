@@ -142,8 +142,9 @@ def _locked(path: Path, waits: Callable[[], None]) -> IO[bytes]:
             while not _try_lock(file):
                 waits()
                 time.sleep(_WAIT)
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
         except BaseException:
             file.close()
             raise

@@ -40,7 +40,7 @@ class LogFile:
     def __init__(self, directory: Path, suffix: str) -> None:
         host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"
         # names sort by age within a process, and chance keeps those of two machines with one name apart
-        unique = f"{next(_numbers):04d}{secrets.token_hex(3)}"
+        unique = f"{next(_numbers):06d}{secrets.token_hex(3)}"
         name = f"{PREFIX}{int(time.time()):010d}.{host}.{os.getpid()}.{unique}{suffix}"
         self.path = directory / name
         self.closed = False

@@ -53,7 +53,7 @@ class RunningServer:
         """Stop answering and free the port."""
         self._stopping.set()
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=20)
 
     def wait(self) -> None:
         """Return when the server has stopped; Ctrl-C passes through."""
