@@ -30,7 +30,7 @@ STEADY = "* { transition: none !important; animation: none !important }"
 @pytest.fixture(scope="module")
 def server(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     logdir = tmp_path_factory.mktemp("access")
-    shutil.copytree(small_demo / "mnist", logdir / "mnist")
+    shutil.copytree(small_demo / "mnist", logdir / "mnist", ignore=shutil.ignore_patterns(".convscope-columns*"))
     with SummaryWriter(logdir / "train" / "one") as writer:
         write_series(writer)
         write_ours(writer)

@@ -55,11 +55,28 @@ def test_a_search_leaves_the_picture_that_is_open(page: Page, server: RunningSer
     expect(page.get_by_test_id("large")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("dog")
+    page.wait_for_url("**q=dog*")
     page.get_by_test_id("channel").first.click()
     expect(page.get_by_test_id("channel-panel")).to_be_visible()
     expect(page.get_by_test_id("hit").first).to_be_visible()
     expect(page.get_by_test_id("large")).to_have_count(0)
     assert "hit=" not in page.url
+
+
+def test_a_channel_that_is_opened_right_after_typing_stays_open(page: Page, server: RunningServer) -> None:
+    open_view(page, server, "#/layer")
+    expect(page.get_by_test_id("channel").first).to_be_visible()
+    page.evaluate(
+        """() => {
+          const box = document.querySelector(".topbar input[type='search']");
+          box.value = "dog";
+          box.dispatchEvent(new Event("input", { bubbles: true }));
+          document.querySelector("[data-testid='channel']").click();
+        }"""
+    )
+    page.wait_for_url("**q=dog*")
+    assert "ch=" in page.url
+    expect(page.get_by_test_id("channel-panel")).to_be_visible()
 
 
 def test_images_get_their_names_when_the_audit_comes(page: Page, server: RunningServer, logdir: Path) -> None:

@@ -10,24 +10,32 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser_pages import open_view, ready, until
+from browser_pages import open_view, outage, ready, until
 from convscope import SummaryWriter
 from convscope.view import RunningServer, serve
 
 pytestmark = pytest.mark.browser
 RUNS = 500
 # Milliseconds from a click on the list until its effect is painted.
-CLICK_TO_PAINT = """async (selector) => {
+CHANGES_OF_A_CLICK = """async (selector) => {
   const row = document.querySelector(selector);
   const before = row.getAttribute("aria-checked");
-  const start = performance.now();
+  const seen = [];
+  const watch = new MutationObserver((changes) => seen.push(...changes));
+  watch.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
   row.click();
   while (document.querySelector(selector).getAttribute("aria-checked") === before) {
     await new Promise((go) => requestAnimationFrame(go));
   }
   await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
-  return performance.now() - start;
+  watch.disconnect();
+  return seen.length;
 }"""
+KEYS_AT_ONCE = """(keys) => {
+  const key = (name) => new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true });
+  for (const name of keys) (document.activeElement ?? document.body).dispatchEvent(key(name));
+}"""
+"""However slow the machine is: the second of two letters counts alone if it comes late."""
 
 
 def write(logdir: Path, run: str) -> Path:
@@ -199,11 +207,9 @@ def test_the_list_is_walked_with_the_keyboard(page: Page, few: RunningServer) ->
 
 def test_letters_open_pages_and_the_help_gives_the_focus_back(page: Page, few: RunningServer) -> None:
     open_view(page, few, "#/scalars?only=base")
-    page.keyboard.press("g")
-    page.keyboard.press("h")
+    page.evaluate(KEYS_AT_ONCE, ["g", "h"])
     page.wait_for_url("**#/histograms?only=base")
-    page.keyboard.press("g")
-    page.keyboard.press("z")
+    page.evaluate(KEYS_AT_ONCE, ["g", "z"])
     button = page.get_by_role("button", name="Keyboard shortcuts")
     button.focus()
     button.press("Enter")
@@ -217,9 +223,9 @@ def test_five_hundred_runs_are_a_few_rows_and_a_short_address(page: Page, many: 
     open_view(page, many, "#/images")
     expect(shown(page)).to_have_text("500 of 500 shown")
     assert tree(page).get_by_role("treeitem").count() < 60
-    times = [page.evaluate(CLICK_TO_PAINT, "[data-run='sweep0/seed010']") for _ in range(4)]
-    print(f"click to paint with {RUNS} runs: {sorted(round(one) for one in times)} ms")
-    assert min(times) < 400  # a hundred milliseconds on an idle machine, and others use this one too
+    changes = [page.evaluate(CHANGES_OF_A_CLICK, "[data-run='sweep0/seed010']") for _ in range(4)]
+    print(changes)
+    assert 0 < min(changes) < 60, "a click changes its row and what counts the rows, not every row"
     tree(page).focus()
     page.keyboard.press("End")
     assert active(page) == "sweep4/seed499"
@@ -254,43 +260,47 @@ def test_a_missing_logdir_is_waited_for(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("status")).to_contain_text(
             re.compile("newest point (just now|less than a minute ago)")
         )
+        page.goto("about:blank")
 
 
 def test_a_new_problem_is_told_once_and_stays_in_the_list(page: Page, tmp_path: Path) -> None:
-    with serve_runs(tmp_path, "fine") as server:
+    logdir = tmp_path / "logs"
+    with serve_runs(logdir, "fine") as server:
         open_view(page, server, "#/scalars")
         written = write(tmp_path / "elsewhere", "bad")
         damaged = bytearray(written.read_bytes())
         damaged[60:90] = b"x" * 30
-        written.unlink()
-        (tmp_path / "bad").mkdir()
-        (tmp_path / "bad" / written.name).write_bytes(damaged)
+        (logdir / "bad").mkdir()
+        (logdir / "bad" / written.name).write_bytes(damaged)
         toast = page.get_by_test_id("toast")
         expect(toast).to_contain_text("bad")
         expect(toast).to_contain_text("damaged")
         assert page.locator(".toasts").get_attribute("role") == "status"
         toast.get_by_role("button", name="Close the message").click()
         expect(toast).to_have_count(0)
-        write(tmp_path, "another")
+        write(logdir, "another")
         expect(row(page, "another")).to_be_visible()
         expect(toast).to_have_count(0)
         page.get_by_text("1 problem while reading").click()
         expect(page.locator(".problems li")).to_contain_text("bad: ")
+        page.goto("about:blank")
 
 
 @pytest.mark.parametrize("page", [("net::ERR_",)], indirect=True)
 def test_a_server_that_is_gone_is_named_and_asked_again(page: Page, tmp_path: Path) -> None:
     first = serve_runs(tmp_path, "run")
     open_view(page, first, "#/scalars")
-    first.stop()
     offline = page.get_by_test_id("offline")
-    expect(offline).to_contain_text("The server does not answer.")
-    expect(offline).to_contain_text("what is shown came before")
-    offline.get_by_role("button", name="Try now").click()
-    expect(offline.get_by_role("button", name="Try now")).to_be_enabled()
-    expect(offline).to_be_visible()
-    with serve(tmp_path, port=first.port):
+    with outage(first):
+        expect(offline).to_contain_text("The server does not answer.")
+        expect(offline).to_contain_text("what is shown came before")
         offline.get_by_role("button", name="Try now").click()
+        expect(offline.get_by_role("button", name="Try now")).to_be_enabled()
+        expect(offline).to_be_visible()
+        again = serve(tmp_path, port=first.port)
+    assert again.port == first.port
+    with again:
+        page.evaluate("document.querySelector('[data-testid=offline] button')?.click()")  # it may have come by itself
         expect(offline).to_have_count(0)
         expect(page.get_by_test_id("status")).to_contain_text("updated")
 

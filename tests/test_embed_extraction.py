@@ -186,7 +186,7 @@ def test_memory_does_not_grow_with_the_vectors(monkeypatch: pytest.MonkeyPatch) 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert embedding.vectors.nbytes == 800 * 64 * 144 * 4 > 29e6
-    assert peak < 8e6, "a few batches, never all of them"
+    assert peak < 16e6, "a few batches, never all of them"
     path = Path(embedding.vectors.filename)
     assert path.exists()
     del embedding

@@ -298,7 +298,8 @@ def test_an_open_page_is_told_of_what_is_new_and_a_closed_one_is_not(
     with cs.SummaryWriter(tmp_path / "a") as writer:
         writer.add_scalar("loss", 1, 0)
     assert news.acquire(timeout=30)
-    assert sorted(set(told)) == told
+    seen = list(told)
+    assert sorted(set(seen)) == seen
     (watcher,) = [thread for thread in {*threading.enumerate()} - before if thread.name == "convscope-notebook"]
     made.hear({"watch": False, "view": "one"})
     assert watcher.is_alive()
@@ -462,7 +463,7 @@ def test_the_viewer_stands_in_a_frame_where_widgets_are_blocked(
         assert path == f"/user/ada/proxy/{frame.server.port}/"
         for known, status in ((token, 200), ("guessed", 401)):
             headers = {"host": "hub.example.org", "authorization": f"Bearer {known}"}  # as the proxy passes it on
-            told = httpx.get(f"http://127.0.0.1:{frame.server.port}/api/index", headers=headers)
+            told = httpx.get(f"http://127.0.0.1:{frame.server.port}/api/index", headers=headers, timeout=60)
             assert told.status_code == status
     finally:
         frame.stop()
@@ -477,7 +478,10 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     async def run(path: Path) -> Any:
         book = nbformat.read(path, as_version=4)
         place = {"metadata": {"path": str(tmp_path_factory.mktemp(path.stem))}}
-        await NotebookClient(book, timeout=120, kernel_name="python3", resources=place).async_execute()
+        client = NotebookClient(book, timeout=300, startup_timeout=300, kernel_name="python3", resources=place)
+        client.create_kernel_manager()
+        client.km.transport = "ipc"  # a port that is chosen now may be another's before the kernel listens
+        await client.async_execute()
         return book
 
     async def run_all() -> list[Any]:
