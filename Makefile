@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-network lint format types web-check unit screenshots bench survey test-jupyter package clean
+.PHONY: help demo test test-network lint format types web-check unit explore screenshots bench survey test-jupyter package clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
 	.venv/bin/pytest -n 3 --durations=25 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+explore: .venv/ready  ## the property tests with other, and many more, examples than in `make test`
+	.venv/bin/pytest -n 2 -m 'not browser and not network and not jupyterlab' --hypothesis-profile=explore $(ARGS) \
+		$(shell grep -l '^from hypothesis' tests/test_*.py)
 
 test-jupyter: .venv/ready  ## the widgets in a real JupyterLab, which it installs
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'jupyterlab>=4.4,<5'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin on shared cores crawl
 
-settings.register_profile("convscope", deadline=None)  # a shared machine may be slow for a moment
+# a shared machine may be slow for a moment; the same examples in each run: those who look for others use `make explore`
+settings.register_profile("convscope", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("convscope")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +66,13 @@ def _unhurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("convscope.view.source.READ_SECONDS", float("inf"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The weights of a test are the same whatever ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import searched_run
-from browser_pages import open_view, ready, until
+from browser_pages import open_view, outage, ready, until
 from convscope import SummaryWriter
 from convscope.formats.events import encode_file_version
 from convscope.formats.record import frame
@@ -299,14 +299,16 @@ def test_a_browser_that_is_offline_keeps_its_page_and_comes_back(page: Page, tmp
         expect(status).to_contain_text("updated")
         expect(page.get_by_label("Curve loss", exact=True)).to_be_visible()
         page.context.set_offline(True)
-        server.stop()  # an open stream of events outlives the switch
-        expect(status).not_to_contain_text("updated")
-        go(page, "#/text")
-        until(page, lambda: shown(page), "something to read offline")
-        go(page, "#/scalars")
-        expect(page.get_by_label("Curve loss", exact=True)).to_be_visible()
-        page.context.set_offline(False)
-        with serve(tmp_path, port=server.port):
+        with outage(server):  # an open stream of events outlives the switch
+            expect(status).not_to_contain_text("updated")
+            go(page, "#/text")
+            until(page, lambda: shown(page), "something to read offline")
+            go(page, "#/scalars")
+            expect(page.get_by_label("Curve loss", exact=True)).to_be_visible()
+            page.context.set_offline(False)
+            again = serve(tmp_path, port=server.port)
+        assert again.port == server.port
+        with again:
             expect(status).to_contain_text("updated")
             writer.add_scalar("loss", 7.25, 2)
             writer.flush()

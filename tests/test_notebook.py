@@ -481,6 +481,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         client = NotebookClient(book, timeout=300, startup_timeout=300, kernel_name="python3", resources=place)
         client.create_kernel_manager()
         client.km.transport = "ipc"  # a port that is chosen now may be another's before the kernel listens
+        client.km.ip = str(tmp_path_factory.mktemp("socket") / "at")
         await client.async_execute()
         return book
 

@@ -249,7 +249,7 @@ def _captum(network: nn.Module, image: Tensor, target: int, method: str) -> tupl
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         found = getattr(attr, method)(network).attribute(image.clone().requires_grad_(), target=target)
-    return found[0].detach(), [str(warning.message) for warning in said]
+    return found[0].detach(), [str(warning.message) for warning in said if warning.category is UserWarning]
 
 
 def _googlenet() -> nn.Module:

@@ -117,9 +117,10 @@ class Fake:
 
     def __init__(self, steps: int, gate: threading.Semaphore | None = None) -> None:
         self.iterations, self.done, self.changes = steps, 0, [dict[str, Any]()]
-        self._gate = gate
+        self.begun, self._gate = 0, gate
 
     def step(self) -> Frame | None:
+        self.begun += 1
         if self._gate:
             self._gate.acquire()
         if self.done == self.iterations:
@@ -230,6 +231,7 @@ def test_it_is_paused_changed_and_continued(ended: Callable[..., Forming]) -> No
     forming = ended(engine)
     gate.release()
     until(lambda: forming.status()["iteration"] == 1, "a frame")
+    until(lambda: engine.begun == 2, "the second step to begin")
     forming.pause()
     gate.release(9)
     until(lambda: forming.status()["iteration"] == 2, "the step that was under way")
@@ -268,8 +270,9 @@ def test_a_slow_reader_gets_the_newest_frame_once(ended: Callable[..., Forming])
 
 
 def test_what_nobody_follows_ends(ended: Callable[..., Forming]) -> None:
-    followed, left = ended(Fake(10**9), patience=1), ended(Fake(10**9), patience=0.05)
+    followed, left = ended(Fake(10**9), patience=60), ended(Fake(10**9), patience=0.05)
     with followed.followed():
+        followed._patience = 0.05
         until(lambda: left.over, "the end of the one that nobody follows")
         assert not followed.over
     until(lambda: followed.over, "the end of the other")
@@ -418,8 +421,8 @@ def test_the_server_stops_at_once_while_one_is_followed(logdir: Path, record: An
 
     with serve(logdir, port=0) as server:
         asked = ask(record, method="tsne", parameters={"iterations": 100_000, "perplexity": 5})
-        key = httpx.post(f"{server.url}api/project", json=asked, headers=OURS).json()["key"]
-        with httpx.stream("GET", f"{server.url}api/project/{key}?from=0", timeout=30) as stream:
+        key = httpx.post(f"{server.url}api/project", json=asked, headers=OURS, timeout=60).json()["key"]
+        with httpx.stream("GET", f"{server.url}api/project/{key}?from=0", timeout=60) as stream:
             pieces = stream.iter_raw()
             assert next(pieces)
             begun = time.monotonic()
@@ -427,7 +430,7 @@ def test_the_server_stops_at_once_while_one_is_followed(logdir: Path, record: An
             with suppress(httpx.HTTPError):
                 list(pieces)
         assert time.monotonic() - begun < 30, "long before the projection ends"
-    assert not [thread for thread in threading.enumerate() if thread.name == "convscope-viewer"]
+    assert not server._thread.is_alive()
 
 
 def test_neighbours_are_those_of_the_vectors(client: TestClient, record: Any) -> None:

@@ -31,10 +31,17 @@ def cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDA
     >>> cosines(np.array([[1.0, 0], [1, 1], [0, 0]]), np.array([[2.0, 0], [1, 0], [1, 0]])).round(4)
     array([1.    , 0.7071,    nan], dtype=float32)
     """
-    x, y = (np.asarray(part, np.float64).reshape(len(part), -1) for part in (a, b))
+    x, y = (_unscaled(np.asarray(part, np.float64).reshape(len(part), -1)) for part in (a, b))
     scale = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(scale > 0, (x * y).sum(axis=1) / scale, np.nan).astype(np.float32)
+
+
+def _unscaled(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Divide each row by its largest absolute value: the squares of very small numbers are 0."""
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    with np.errstate(invalid="ignore"):
+        return rows / np.where(largest > 0, largest, 1)
 
 
 def marked(strength: npt.NDArray[np.floating], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -289,15 +289,15 @@ class Forming:
             if engine is None:
                 raise RefusedError(409, "the projection has ended; start another one")
             tag = self._keep(engine.projection(), frames, name)
-            with self._lock:
-                self._kept = tag
-                self._tell(self._state)
-            promise.set_result(tag)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, the projection goes on
-            promise.set_exception(error)
-        finally:
             with self._lock:
                 self._wish = None
+            promise.set_exception(error)
+            return
+        with self._lock:  # before whoever waits is told, and may wish for something else at once
+            self._wish, self._kept = None, tag
+            self._tell(self._state)
+        promise.set_result(tag)
 
 
 class Projections:
