@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
 from convscope.cli import main
+
+
+def hear_ctrl_c() -> None:
+    """Undo in a new process what a background job inherits: there Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def convscope(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -84,7 +84,8 @@ def undrafted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Leave the page before the servers of the fixtures stop: what it still asks for then would be a complaint."""
-    if (page := getattr(item, "funcargs", {}).get("page")) is not None:
+    page = getattr(item, "funcargs", {}).get("page")
+    if str(getattr(page, "url", "")).startswith("http://127.0.0.1"):
         page.goto("about:blank")
 
 

@@ -138,8 +138,9 @@ def test_true_pixels_are_zoomed_alike_in_all_runs_and_the_address_knows(page: Pa
     expect(panes).to_have_count(2)
     dialog.get_by_role("button", name="True pixels").click()
     images = panes.locator(".pane-layer:first-child .picture img")
-    until(page, lambda: shown(images.first).shape == (8, 8, 3), "one pixel for one")
+    expect(images).to_have_count(2)
     for image, run in zip(images.all(), "ab", strict=True):
+        until(page, lambda image=image: shown(image).shape == (8, 8, 3), "one pixel for one")
         assert (shown(image) == picture(run, 20)).all()
     stage = dialog.locator(".pane-stage").first
     stage.focus()

@@ -172,8 +172,9 @@ def test_without_javascript_all_can_be_read(chromium: Browser, site: Path, addre
     page.get_by_role("link", name=re.compile("stages.0")).click()
     page.get_by_role("link", name="channel 7", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("stages.0 · channel 7 · pets")
+    page.wait_for_load_state("load")
     assert page.locator(".landing img").evaluate("image => image.naturalWidth") >= 240
-    assert page.locator(".landing").evaluate("main => getComputedStyle(main).maxWidth") == "1180px"
+    expect(page.locator(".landing")).to_have_css("max-width", "1180px")
     page.get_by_role("link", name="Next: channel 8").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("channel 8")
     context.close()

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from commands import convscope
+from commands import convscope, hear_ctrl_c
 from convscope import Run, SummaryWriter, __version__
 from convscope.cli import app, main
 from convscope.errors import InputError
@@ -238,11 +238,6 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     done = convscope("demo", "--no-open", "--exit", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "cannot write" in done.stderr
-
-
-def hear_ctrl_c() -> None:
-    """Undo what a background job inherits: there Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_ends_a_viewer_with_130(tmp_path: Path) -> None:

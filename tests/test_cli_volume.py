@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands import hear_ctrl_c
 from convscope import Run
 from convscope.cli import main
 from convscope.jobs import volumes
@@ -204,10 +205,17 @@ def test_a_strangers_volumes_are_served_as_frames_until_the_viewer_ends(tmp_path
     command = [sys.executable, "-m", "convscope.cli", "view", "one.nrrd", "two.nrrd", "--no-open", "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(rooms), "COLUMNS": "300", "PYTHONUNBUFFERED": "1"}
     with (
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment) as viewer,
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no thread of ours runs here
+        ) as viewer,
         contextlib.ExitStack() as last,
     ):
-        last.callback(viewer.kill)  # where the interrupt is ignored, the test fails and does not wait for ever
+        last.callback(viewer.kill)  # so that a failure waits for nobody
         assert viewer.stdout
         lines = [viewer.stdout.readline() for _ in range(3)]
         address = re.search(r"(http://\S+/)#/volume ", lines[2])
@@ -215,7 +223,7 @@ def test_a_strangers_volumes_are_served_as_frames_until_the_viewer_ends(tmp_path
         with urllib.request.urlopen(f"{address[1]}api/index", timeout=30) as answer:
             index = json.load(answer)
         viewer.send_signal(signal.SIGINT)
-        viewer.wait(timeout=30)
+        viewer.wait(timeout=60)
     assert lines[0] == "one.nrrd: 4×5×6 float64\n"
     assert [entry["tag"] for entry in index["runs"][0]["records"]] == ["files/one.nrrd", "files/two.nrrd"]
     assert not [*rooms.iterdir()], "the run is gone with the viewer"

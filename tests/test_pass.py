@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,14 +51,14 @@ class _DiesOnce:
 
 
 class _Slow:
-    """Work that takes a while and tells which process did it."""
+    """Work that tells which process did it, takes a while, and after six of thirteen shards does not end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def __call__(self, shard: Shard) -> State:
         (self.folder / str(os.getpid())).touch()
-        time.sleep(0.05)
+        time.sleep(0.05 if shard[0] < 24 else 3600)
         return work(shard)
 
 
@@ -133,14 +134,14 @@ def test_a_killed_driver_leaves_no_workers_and_a_pass_that_resumes(tmp_path: Pat
     workers = [int(path.name) for path in (tmp_path / "workers").iterdir()]
     assert workers
     _wait_until(lambda: not any(_alive(worker) for worker in workers))
-    assert 0 < Checkpoint(tmp_path / "state").load(PLAN)[0] < len(PLAN.shards)
+    assert 0 < Checkpoint(tmp_path / "state").load(PLAN)[0] <= 6
     resumed = run_pass(
         PLAN, InProcess(work), merge, to_arrays=dict, from_arrays=dict, checkpoint=tmp_path / "state", every=1
     )
     assert _identical(resumed, TRUTH)
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
@@ -297,7 +298,7 @@ def test_what_is_slow_to_save_or_to_publish_takes_a_tenth_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, seen = [0.0], []
-    monkeypatch.setattr("convscope.scale.local.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("convscope.scale.local.time", SimpleNamespace(monotonic=lambda: now[0]))  # of the module only
 
     def slow(shard: Shard) -> Arrays:
         now[0] += 1.0

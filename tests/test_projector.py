@@ -261,7 +261,7 @@ def test_threads_and_processes_lose_no_entry(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert [other.wait(60) for other in others] == [0, 0]
+    assert [other.wait(600) for other in others] == [0, 0]
     run = Run(tmp_path)
     found = {(item.tag, item.step) for item in run.embeddings()}
     tags = ["process0", "process1", "thread0", "thread1", "thread2"]

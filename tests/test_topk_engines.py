@@ -239,4 +239,4 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
         model.top_k(images, batch_size=64)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] - peaks[0] < 1 << 20, "the images that are more have 5 MB"
