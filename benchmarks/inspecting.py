@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 
+import memory
 from convscope.nets.batches import filled_up
 from convscope.nets.data import FirstImages, FolderImages, ImageSet
 from convscope.nets.torch import Model
@@ -86,7 +86,7 @@ def search_memory(name: str, folder: str, sizes: tuple[int, int]) -> None:
 def peak(name: str, folder: str, count: int) -> None:
     model, images = opened(name, folder, count, "cpu")
     model.top_k(images, k=9)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(memory.peak())
 
 
 def main() -> None:

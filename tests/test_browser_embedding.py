@@ -114,12 +114,15 @@ def test_points_are_searched_selected_filtered_and_saved(page: Page, server: Run
     search.fill("/(/")
     expect(page.get_by_role("alert")).to_contain_text("is not a regular expression")
     search.fill("")
+    until(page, lambda: "q=" not in page.url, "the address without a search")
 
     # The chosen point has neighbours of its class, by both metrics, and a card with every column as text.
     strip = page.get_by_test_id("neighbours")
     expect(strip.locator(".thumb")).to_have_count(10)
     assert all("dog · distance" in (one.get_attribute("title") or "") for one in strip.locator(".thumb").all())
-    page.get_by_role("button", name="Euclidean").click()
+    euclidean = page.get_by_role("button", name="Euclidean")
+    settled(euclidean)  # what comes above it would move it away between the press and the release
+    euclidean.click()
     until(page, lambda: "metric=l2" in page.url, "the metric in the address")
     expect(page.locator(".points-panel .point-card")).to_contain_text(re.compile(r"<i>[1-9]\d?</i>\.jpg"))
     page.keyboard.press("Escape")
