@@ -37,7 +37,7 @@ web-check: .venv/ready  ## linter, types and unit tests of the front end
 
 unit: .venv/ready  ## pytest, with a real Chromium
 	$(PYTHON) scripts/browser.py
-	.venv/bin/pytest -n 3 --durations=25 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venv/bin/pytest -n 3 --durations=25 --dist loadfile --no-loadscope-reorder --browser-again -rR $(ARGS)
 
 explore: .venv/ready  ## the property tests with other, and many more, examples than in `make test`
 	.venv/bin/pytest -n 2 -m 'not browser and not network and not jupyterlab' --hypothesis-profile=explore $(ARGS) \

@@ -81,6 +81,20 @@ def undrafted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convscope.jobs.channels.PUBLISH_SECONDS", float("inf"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say what `make test` does with a browser that stumbles."""
+    help_text = "try a test in a browser once more if it fails; the summary (-rR) names it"
+    parser.addoption("--browser-again", action="store_true", help=help_text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A browser on a busy machine may stumble once, as no other part may: everything else fails at the first time."""
+    if config.getoption("--browser-again"):
+        for item in items:
+            if "chromium" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Leave the page before the servers of the fixtures stop: what it still asks for then would be a complaint."""

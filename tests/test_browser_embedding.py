@@ -21,6 +21,8 @@ from convscope.embed.frames import Frame, Frames
 from convscope.embed.projection import Projection
 from convscope.view import RunningServer, serve
 
+pytestmark = pytest.mark.browser
+
 EACH = 30
 NAMES = ("dog", "hot dog", "dogfish", "<b>dog</b>", "כלב")
 CENTRES = np.array([[-4.0, 2.0], [4.0, 2.0], [-4.0, -2.0], [4.0, -2.0], [0.0, 0.0]])

@@ -13,6 +13,8 @@ from browser_pages import open_view, until
 from convscope.inspect.order import order_maps, row_order
 from convscope.view import RunningServer, serve
 
+pytestmark = pytest.mark.browser
+
 CHANNELS, HEIGHT, WIDTH = 24, 6, 9
 
 

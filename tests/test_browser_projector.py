@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page, expect
 
 from browser_pages import inked, open_view
 from convscope.view import serve
 from tensorboard_oracle import torch_writer
+
+pytestmark = pytest.mark.browser
 
 
 def test_an_embedding_of_torch_is_searched_on_the_page(page: Page, tmp_path: Path, capsys: Any) -> None:
