@@ -130,20 +130,27 @@ def test_tsne_keeps_clusters_and_reports_frames(engine: str) -> None:
 
 
 def test_tsne_does_what_opentsne_does_and_scikit_learn() -> None:
+    """On the mean of four seeds: where a single layout ends hangs on the last bit, so on the kind of processor."""
     opentsne = pytest.importorskip("openTSNE")
     manifold = pytest.importorskip("sklearn.manifold")
     x = pytest.importorskip("sklearn.datasets").load_digits().data[:400]
     space = pca(x, 50)[0].astype(np.float64)
-    peers = {"openTSNE": opentsne.TSNE(perplexity=20, n_iter=250, random_state=0, n_jobs=1).fit(space)}
-    with pytest.importorskip("threadpoolctl").threadpool_limits(1):  # threads wait busily for each other
-        peers["scikit-learn"] = manifold.TSNE(perplexity=20, max_iter=500, random_state=0).fit_transform(space)
-    for engine in ("numpy", "opentsne"):
-        found = project(x, "tsne", perplexity=20, iterations=500, engine=engine).quality
-        for name, points in peers.items():
-            theirs, _ = measure(x, np.asarray(points))
-            # where single layouts end hangs on the last bit, so on the kind of processor: 0.013 less was seen
-            assert found["neighbours_kept"] > theirs["neighbours_kept"] - 0.03, (engine, name)
-            assert found["trustworthiness"] > theirs["trustworthiness"] - 0.01, (engine, name)
+    qualities: dict[str, list[dict[str, float]]] = {}
+    for seed in range(4):
+        theirs = {"openTSNE": opentsne.TSNE(perplexity=20, n_iter=250, random_state=seed, n_jobs=1).fit(space)}
+        with pytest.importorskip("threadpoolctl").threadpool_limits(1):  # threads wait busily for each other
+            own = manifold.TSNE(perplexity=20, max_iter=500, random_state=seed)
+            theirs["scikit-learn"] = own.fit_transform(space)
+        for name, points in theirs.items():
+            qualities.setdefault(name, []).append(measure(x, np.asarray(points))[0])
+        for engine in ("numpy", "opentsne"):
+            found = project(x, "tsne", perplexity=20, iterations=500, engine=engine, seed=seed)
+            qualities.setdefault(engine, []).append(found.quality)
+    for figure in ("neighbours_kept", "trustworthiness"):
+        mean = {name: np.mean([one[figure] for one in found]) for name, found in qualities.items()}
+        for engine in ("numpy", "opentsne"):
+            for peer in ("openTSNE", "scikit-learn"):
+                assert mean[engine] > mean[peer] - 0.01, (figure, engine, peer)
 
 
 def test_a_warm_start_stays_where_it_is_and_a_cosine_is_of_directions() -> None:
